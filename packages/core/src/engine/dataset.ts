@@ -1,0 +1,22 @@
+import type { Feeds } from './engine.ts'
+
+/** One example. Every tensor has the batch axis in front, with size 1. */
+export interface Sample {
+  /** Names the example for messages: a file name, a row number. */
+  readonly id: string
+  readonly feeds: Feeds
+  /** Class index, where the data is labelled. */
+  readonly label?: number
+}
+
+/** A re-iterable source of examples. Iterating twice gives the same examples in the same order. */
+export interface Dataset {
+  readonly name: string
+  /** Number of samples where it is known without reading them. */
+  readonly length?: number
+  /** True for generated data, which proves nothing about accuracy; reports say so. */
+  readonly synthetic?: boolean
+  samples(): AsyncIterable<Sample>
+  /** What identifies the data and its preprocessing in a recipe. */
+  toJSON(): Record<string, unknown>
+}

@@ -1,0 +1,7 @@
+export * as attribute from './attribute.ts'
+export type { Attribute, AttributeKind } from './attribute.ts'
+export * from './graph.ts'
+export * from './model.ts'
+export * from './node-list.ts'
+export * from './tensor.ts'
+export * from './types.ts'

@@ -1,0 +1,90 @@
+import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, ValueType } from '../ir/index.ts'
+import type { QuantTraits } from './traits.ts'
+
+/** One attribute's schema. `required` ones have no default; `optional` ones may be absent without one. */
+export interface AttrSpec<T> {
+  readonly kind: AttributeKind
+  readonly required: boolean
+  readonly default: T | undefined
+  /** From the file's exact form to the form that code wants; int64 saturates at ±(2^53 − 1). */
+  readonly read: (attribute: Attribute) => T
+}
+
+export type AttrSchema = Readonly<Record<string, AttrSpec<any>>>
+
+/** `attrs.group` is `number`, `attrs.pads` is `readonly number[]`, without casts: inferred from the literal schema. */
+export type AttrValues<S extends AttrSchema> = {
+  readonly [K in keyof S]: S[K] extends AttrSpec<infer T> ? T : never
+}
+
+/** What a shape rule and a value rule may look at. */
+export interface InferContext<S extends AttrSchema = AttrSchema> {
+  readonly node: Node
+  /** The schema version in force: the largest `since` that is ≤ the model's opset for the domain. */
+  readonly version: number
+  readonly attrs: AttrValues<S>
+  /** Tensor type of input i, or undefined when omitted, unknown or not a tensor. */
+  input(i: number): TensorType | undefined
+  /** Any type, for sequences and optionals. */
+  inputType(i: number): ValueType | undefined
+  readonly inputCount: number
+  readonly outputCount: number
+  /** Elements of input i if it is a known constant. */
+  constant(i: number): Tensor | undefined
+  /** Elements of a small integer input (rank 0 or 1) where each may be known, symbolic or unknown: shape arithmetic. */
+  elements(i: number): readonly Dim[] | undefined
+  /** Infers the nested graphs of an attribute with the given input types; returns their output types. */
+  subgraph(name: string, inputs: readonly (ValueType | undefined)[]): readonly (ValueType | undefined)[]
+  /** @throws FewbitError SHAPE_MISMATCH naming the node. For contradictions only, never for the unknown. */
+  mismatch(message: string): never
+}
+
+/** The parts of a schema that a version changes. */
+export interface OpSignature<S extends AttrSchema = AttrSchema> {
+  /** `X` required, `B?` optional, `inputs...` variadic (last). */
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attrs: S
+}
+
+/** Everything the project knows about one operator type. */
+export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S> {
+  readonly type: string
+  /** '' is ai.onnx. */
+  readonly domain: string
+  /** Opset versions in which the operator's definition changed, ascending. */
+  readonly since: readonly number[]
+  /** What was different before a version: `{ 13: { inputs: ['data'], attrs: { axes: ints() } } }` holds for versions < 13. */
+  readonly before: Readonly<Record<number, Partial<OpSignature>>>
+  /** Version after which the operator may not be used (Upsample: 10). */
+  readonly deprecated: number | undefined
+  /** Output types in order; undefined where nothing can be said. */
+  readonly infer: ((cx: InferContext<S>) => readonly (ValueType | undefined)[]) | undefined
+  /** Elements of output 0 when it is a small integer tensor computed by shape arithmetic. */
+  readonly elements: ((cx: InferContext<S>) => readonly Dim[] | undefined) | undefined
+  /** Multiply-accumulates of the node, from its types; undefined while shapes are open. */
+  readonly macs: ((cx: InferContext<S>, outputs: readonly (Shape | undefined)[]) => number | undefined) | undefined
+  readonly quant: QuantTraits
+  /** Axis of output channels in the weight input, e.g. 0 for Conv, 1 for ConvTranspose; may depend on attributes. */
+  readonly weightChannelAxis: ((attrs: AttrValues<S>, weightRank: number) => number) | undefined
+}
+
+/** What an operator file writes: everything optional but type, since and signature. */
+export type OpInit<S extends AttrSchema> = Pick<OpDef<S>, 'type' | 'since' | 'inputs' | 'outputs'> &
+  Partial<Omit<OpDef<S>, 'type' | 'since' | 'inputs' | 'outputs' | 'attrs'>> & { readonly attrs?: S }
+
+/** Fills in defaults. The identity of the returned object is the operator's identity in the registry. */
+export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> {
+  return {
+    domain: '',
+    attrs: {} as S,
+    before: {},
+    deprecated: undefined,
+    infer: undefined,
+    elements: undefined,
+    macs: undefined,
+    quant: {},
+    weightChannelAxis: undefined,
+    ...init,
+  }
+}

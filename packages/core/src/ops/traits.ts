@@ -1,0 +1,47 @@
+/**
+ * Structural facts about an operator, each with more than one user. Shared code asks for a trait; it never compares
+ * operator names.
+ */
+export type Trait =
+  /** Sums products of input 0 and the weight input: Conv, ConvTranspose, Gemm, MatMul. What int8 is about. */
+  | 'accumulates'
+  /** Every output element is one of input 0's elements: MaxPool, Reshape, Transpose, Slice. Shares input 0's scale. */
+  | 'scale-preserving'
+  /** All data inputs and the output want one scale: Concat. */
+  | 'same-scale-inputs'
+  /** Elementwise of one input and cheap enough for kernels to absorb into their producer: Relu, Clip, HardSwish. */
+  | 'fusable-activation'
+  /** Output is never negative. */
+  | 'non-negative'
+  /** f(k·x) = k·f(x) for k > 0, so that per-channel equalization may pass through. */
+  | 'positively-homogeneous'
+  /** Elementwise with numpy broadcasting over all inputs. */
+  | 'elementwise'
+  /** Output depends on the input's shape only, never on its elements: Shape, Size. */
+  | 'shape-source'
+  /** Same inputs may give different outputs, or the call has an effect: RandomNormal, Dropout in training. */
+  | 'impure'
+  /** QuantizeLinear and its relatives: nothing may be folded or moved across it. */
+  | 'quantizer'
+  /** Output is input 0, unchanged: Identity. */
+  | 'identity'
+
+/** How quantization sees one input. */
+export type InputRole =
+  /** Carries data that may be quantized. */
+  | 'activation'
+  /** Multiplied and accumulated; quantized as a weight when constant, as an activation when not. */
+  | 'weight'
+  /** Added to the accumulator. */
+  | 'bias'
+  /** Shapes, axes, indices, bounds, states: never quantized. */
+  | 'parameter'
+
+/** Everything the planner may ask of an operator. */
+export interface QuantTraits {
+  /** Role per input position; the last one repeats for variadic inputs; missing means 'parameter'. */
+  readonly roles?: readonly InputRole[]
+  readonly traits?: readonly Trait[]
+  /** The output's range whatever the input: Softmax (0, 1), Sigmoid (0, 1), Tanh (-1, 1). */
+  readonly fixedRange?: readonly [number, number]
+}

@@ -1,0 +1,6 @@
+export * from './bytes.ts'
+export * from './diagnostics.ts'
+export * from './dtype.ts'
+export * from './hash.ts'
+export * from './invariant.ts'
+export * from './rng.ts'

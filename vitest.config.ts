@@ -1,0 +1,22 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Tests run on the sources, so that a stale build can never make them pass.
+    alias: [
+      { find: /^@fewbit\/core$/, replacement: source('packages/core/src/index.ts') },
+      { find: /^@fewbit\/core\/(.+)$/, replacement: source('packages/core/src/$1/index.ts') },
+      { find: '@fewbit/engine-node', replacement: source('packages/engine-node/src/index.ts') },
+      { find: '@fewbit/testkit', replacement: source('packages/testkit/src/index.ts') },
+      { find: /^fewbit$/, replacement: source('packages/cli/src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 60_000,
+  },
+})
