@@ -1,0 +1,6 @@
+export * from './affine.ts'
+export * from './granularity.ts'
+export * from './params.ts'
+export * from './plan.ts'
+export * from './spec.ts'
+export * from './target.ts'
