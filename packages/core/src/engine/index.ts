@@ -1,0 +1,3 @@
+export * from './dataset.ts'
+export * from './engine.ts'
+export * from './guard.ts'

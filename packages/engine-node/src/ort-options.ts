@@ -1,0 +1,27 @@
+import type { LoadOptions } from '@fewbit/core/engine'
+import type { InferenceSession } from 'onnxruntime-node'
+
+type SessionOptions = InferenceSession.SessionOptions
+
+const LEVELS = { none: 'disabled', basic: 'basic', all: 'all', simulate: 'all' } as const
+
+/** Key of onnxruntime_session_options_config_keys.h: leave QuantizeLinear/DequantizeLinear pairs as they are. */
+const SIMULATE = { session: { disable_quant_qdq: '1' } }
+
+/** Log only errors: warnings (unused initializers, shape merges) are about the user's model and not actionable here. */
+const ERRORS_ONLY = 3
+
+export function sessionOptions(options: LoadOptions): SessionOptions {
+  const { optimization = 'all', threads, providers, arena, profile, saveOptimized } = options
+  return {
+    graphOptimizationLevel: LEVELS[optimization],
+    logSeverityLevel: ERRORS_ONLY,
+    ...(optimization === 'simulate' && { extra: SIMULATE }),
+    ...(threads !== undefined && { intraOpNumThreads: threads }),
+    ...(providers !== undefined && { executionProviders: [...providers] }),
+    // The memory pattern preallocates what the arena would, so it goes with it.
+    ...(arena === false && { enableCpuMemArena: false, enableMemPattern: false }),
+    ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
+    ...(saveOptimized !== undefined && { optimizedModelFilePath: saveOptimized }),
+  }
+}
