@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+const report = process.env.FEWBIT_TEST_REPORT
+
 export default defineConfig({
   resolve: {
     // Tests run on the sources, so that a stale build can never make them pass.
@@ -18,5 +20,6 @@ export default defineConfig({
     include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 60_000,
+    ...(report ? { reporters: ['default', 'json'], outputFile: { json: report } } : {}),
   },
 })
