@@ -24,8 +24,6 @@ export type Attribute =
 
 export type AttributeKind = Attribute['kind']
 
-
-
 export const int = (value: number | bigint): Attribute => ({ kind: 'int', value: BigInt(value) })
 export const ints = (value: readonly (number | bigint)[]): Attribute => ({ kind: 'ints', value: value.map(BigInt) })
 export const float = (value: number): Attribute => ({ kind: 'float', value })
@@ -45,7 +43,11 @@ export function subgraphs(attribute: Attribute): readonly Graph[] {
 }
 
 /** @throws FewbitError ATTRIBUTE_KIND if the attribute is of another kind. */
-export function expectKind<K extends AttributeKind>(name: string, a: Attribute, kind: K): Extract<Attribute, { kind: K }> {
+export function expectKind<K extends AttributeKind>(
+  name: string,
+  a: Attribute,
+  kind: K,
+): Extract<Attribute, { kind: K }> {
   if (a.kind !== kind) throw problem('ATTRIBUTE_KIND', `attribute "${name}" is ${a.kind}, but ${kind} is expected`)
   return a as Extract<Attribute, { kind: K }>
 }

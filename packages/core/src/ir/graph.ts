@@ -13,6 +13,12 @@ export interface Use {
   readonly index: number
 }
 
+/** One entry of a file's quantization annotation of a value, e.g. key `SCALE_TENSOR`. */
+export interface QuantParameter {
+  readonly key: string
+  readonly parameter: Value
+}
+
 /**
  * A named tensor (or sequence, optional, map) in a graph. It is exactly one of: a node's output, an initializer
  * (`constant` set), or a graph input; ONNX also allows an input with a default, which has `constant` and `isInput`.
@@ -26,6 +32,8 @@ export class Value {
   outputIndex = -1
   /** Initializer data. */
   constant: Tensor | null = null
+  /** `quantization_annotation` of the file: values that hold this one's quantization parameters. */
+  quantization: readonly QuantParameter[] | null = null
   docString = ''
   /** Saved with the model (`metadata_props`). */
   readonly props = new Map<string, string>()
@@ -109,8 +117,8 @@ export class Node {
     this.name = init.name ?? ''
     this.overload = init.overload ?? ''
     this.attributes = new Map(init.attributes)
-    init.inputs?.forEach((value, i) => this.setInput(i, value))
-    init.outputs?.forEach((value, i) => this.setOutput(i, value))
+    for (const [i, value] of (init.inputs ?? []).entries()) this.setInput(i, value)
+    for (const [i, value] of (init.outputs ?? []).entries()) this.setOutput(i, value)
   }
 
   /** Null stands for an omitted optional input. */
@@ -189,15 +197,19 @@ export class Graph {
     return node
   }
 
-  /** Takes a node out and clears its edges. Its outputs must have no uses left. */
+  /**
+   * Takes a node out and clears its edges and those of the graphs that it holds. Its outputs must have no uses left and
+   * must not be outputs of the graph. `safeRemove` asks first; `moveNode` keeps the edges.
+   */
   remove(node: Node): void {
     invariant(node.graph === this, () => `node "${node.name}" is not in graph "${this.name}"`)
     for (const output of node.outputs) {
       invariant(!output || output.useCount === 0, () => `"${output?.name}" of "${node.name}" is still read`)
+      invariant(!output || !this.isOutput(output), () => `"${output?.name}" of "${node.name}" is a graph output`)
     }
     this.nodes.remove(node)
     node.graph = null
-    node.truncateInputs(0)
+    releaseEdges(node)
   }
 
   addInitializer(name: string, constant: Tensor): Value {
@@ -212,5 +224,13 @@ export class Graph {
 
   isInput(value: Value): boolean {
     return this.inputs.includes(value)
+  }
+}
+
+/** Clears the inputs of a node and of all nodes nested in it, so that captured outer values forget these readers. */
+function releaseEdges(node: Node): void {
+  node.truncateInputs(0)
+  for (const sub of node.subgraphs()) {
+    if (sub.owner === node) for (const inner of sub.nodes) releaseEdges(inner)
   }
 }

@@ -5,6 +5,8 @@ interface Link {
   node: Node | null
   previous: Link
   next: Link
+  /** Ascends along the list; halfway between the neighbours at insertion. */
+  order: number
 }
 
 /**
@@ -16,7 +18,7 @@ export class NodeList implements Iterable<Node> {
   readonly #links = new Map<Node, Link>()
 
   constructor() {
-    const root = { node: null } as Link
+    const root = { node: null, order: 0 } as Link
     root.previous = root
     root.next = root
     this.#root = root
@@ -33,10 +35,11 @@ export class NodeList implements Iterable<Node> {
   insert(node: Node, at: { before?: Node; after?: Node } = {}): void {
     invariant(!this.#links.has(node), () => `node "${node.name}" is already in the list`)
     const next = at.before ? this.#link(at.before) : at.after ? this.#link(at.after).next : this.#root
-    const link: Link = { node, previous: next.previous, next }
+    const link: Link = { node, previous: next.previous, next, order: 0 }
     link.previous.next = link
     next.previous = link
     this.#links.set(node, link)
+    this.#place(link)
   }
 
   remove(node: Node): void {
@@ -46,6 +49,29 @@ export class NodeList implements Iterable<Node> {
     // `link.previous` stays, so that an iterator standing here finds its way back into the list.
     link.node = null
     this.#links.delete(node)
+  }
+
+  /** True if `a` stands before `b`. Constant time: every link carries an order number. */
+  isBefore(a: Node, b: Node): boolean {
+    return this.#link(a).order < this.#link(b).order
+  }
+
+  /** Puts the nodes into the given order, which must name every node once. */
+  reorder(nodes: readonly Node[]): void {
+    invariant(
+      nodes.length === this.length && new Set(nodes).size === nodes.length,
+      () => 'not a permutation of the list',
+    )
+    const links = nodes.map((node) => this.#link(node))
+    let previous = this.#root
+    for (const link of links) {
+      previous.next = link
+      link.previous = previous
+      link.order = previous.order + 1
+      previous = link
+    }
+    previous.next = this.#root
+    this.#root.previous = previous
   }
 
   get first(): Node | null {
@@ -71,6 +97,16 @@ export class NodeList implements Iterable<Node> {
       while (link !== this.#root && link.node === null) link = link[back]
       link = link[forward]
     }
+  }
+
+  /** Gives a new link its order number; renumbers everything once the gap between the neighbours is used up. */
+  #place(link: Link): void {
+    const low = link.previous.order
+    const high = link.next === this.#root ? low + 2 : link.next.order
+    link.order = (low + high) / 2
+    if (low < link.order && link.order < high) return
+    let order = 0
+    for (let l = this.#root.next; l !== this.#root; l = l.next) l.order = ++order
   }
 
   #link(node: Node): Link {

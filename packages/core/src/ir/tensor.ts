@@ -1,12 +1,4 @@
-import {
-  byteLength,
-  bytesOf,
-  type DType,
-  dtypeInfo,
-  problem,
-  type TypedArray,
-  viewAs,
-} from '../util/index.ts'
+import { byteLength, bytesOf, type DType, dtypeInfo, problem, type TypedArray, viewAs } from '../util/index.ts'
 import { decodeNumbers, encodeNumbers } from '../util/numbers.ts'
 
 /** Where a tensor's bytes live. Reading may go to disk each time; nothing is cached. */
@@ -39,7 +31,10 @@ export class Tensor {
    * @throws FewbitError TENSOR_SIZE if the byte count does not fit dtype and dims.
    */
   static fromBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
-    const expected = byteLength(dtype, dims.reduce((n, d) => n * d, 1))
+    const expected = byteLength(
+      dtype,
+      dims.reduce((n, d) => n * d, 1),
+    )
     if (bytes.byteLength !== expected) {
       const shape = `${dtype}[${dims.join(',')}]`
       throw problem('TENSOR_SIZE', `a tensor ${shape} takes ${expected} bytes, but ${bytes.byteLength} are given`)
