@@ -1,4 +1,4 @@
-import { type Attribute, attribute, type AttributeKind, type Graph, type Tensor } from '../ir/index.ts'
+import { type Attribute, type AttributeKind, attribute, type Graph, type Tensor } from '../ir/index.ts'
 import { decodeUtf8 } from '../util/index.ts'
 import type { AttrSpec } from './define-op.ts'
 
@@ -10,24 +10,42 @@ const toNumber = (value: bigint): number => {
   return Number(value > limit ? limit : value < -limit ? -limit : value)
 }
 
-function spec<T>(kind: AttributeKind, read: (a: Attribute) => T, fallback: readonly [T?]): AttrSpec<T> {
-  return { kind, required: fallback.length === 0, default: fallback[0], read }
+type Exact<K extends AttributeKind> = Extract<Attribute, { kind: K }>['value']
+
+function spec<K extends AttributeKind, T>(
+  kind: K,
+  decode: (value: Exact<K>) => T,
+  fallback: readonly [T?],
+): AttrSpec<T> {
+  return {
+    kind,
+    required: fallback.length === 0,
+    default: fallback[0],
+    read: (name, a) => decode(expectKind(name, a, kind).value as Exact<K>),
+  }
 }
 
 /** Attribute schemas. `int(1)` has default 1; `int()` is required; `optional(int())` may be absent. */
-export const int = (...d: [number?]): AttrSpec<number> =>
-  spec('int', (a) => toNumber(expectKind('', a, 'int').value), d)
+export const int = (...d: [number?]): AttrSpec<number> => spec('int', toNumber, d)
 export const ints = (...d: [(readonly number[])?]): AttrSpec<readonly number[]> =>
-  spec('ints', (a) => expectKind('', a, 'ints').value.map(toNumber), d)
-export const float = (...d: [number?]): AttrSpec<number> => spec('float', (a) => expectKind('', a, 'float').value, d)
-export const floats = (...d: [(readonly number[])?]): AttrSpec<readonly number[]> =>
-  spec('floats', (a) => expectKind('', a, 'floats').value, d)
-export const string = (...d: [string?]): AttrSpec<string> =>
-  spec('string', (a) => decodeUtf8(expectKind('', a, 'string').value), d)
+  spec('ints', (value) => value.map(toNumber), d)
+export const float = (...d: [number?]): AttrSpec<number> => spec('float', (value) => value, d)
+export const floats = (...d: [(readonly number[])?]): AttrSpec<readonly number[]> => spec('floats', (value) => value, d)
+export const string = (...d: [string?]): AttrSpec<string> => spec('string', decodeUtf8, d)
 export const strings = (...d: [(readonly string[])?]): AttrSpec<readonly string[]> =>
-  spec('strings', (a) => expectKind('', a, 'strings').value.map(decodeUtf8), d)
-export const tensor = (): AttrSpec<Tensor> => spec('tensor', (a) => expectKind('', a, 'tensor').value, [])
-export const graph = (): AttrSpec<Graph> => spec('graph', (a) => expectKind('', a, 'graph').value, [])
+  spec('strings', (value) => value.map(decodeUtf8), d)
+export const tensor = (): AttrSpec<Tensor> => spec('tensor', (value) => value, [])
+export const graph = (): AttrSpec<Graph> => spec('graph', (value) => value, [])
 
 /** The same attribute, allowed to be absent and then undefined. */
 export const optional = <T>(s: AttrSpec<T>): AttrSpec<T | undefined> => ({ ...s, required: false, default: undefined })
+
+/** The same attribute, which the operator has only from `version` on; before that, reading it gives the default. */
+export const from = <T>(version: number, s: AttrSpec<T>): AttrSpec<T> => ({ ...s, since: version })
+
+/** The same attribute, which the operator lost in `version`: from then on reading it gives undefined. */
+export const until = <T>(version: number, s: AttrSpec<T>): AttrSpec<T | undefined> => ({
+  ...s,
+  until: version,
+  default: s.required ? undefined : s.default,
+})

@@ -6,8 +6,12 @@ export interface AttrSpec<T> {
   readonly kind: AttributeKind
   readonly required: boolean
   readonly default: T | undefined
+  /** First version that has the attribute; absent means all. */
+  readonly since?: number
+  /** First version that no longer has the attribute; absent means none. */
+  readonly until?: number
   /** From the file's exact form to the form that code wants; int64 saturates at ±(2^53 − 1). */
-  readonly read: (attribute: Attribute) => T
+  readonly read: (name: string, attribute: Attribute) => T
 }
 
 export type AttrSchema = Readonly<Record<string, AttrSpec<any>>>
@@ -31,7 +35,10 @@ export interface InferContext<S extends AttrSchema = AttrSchema> {
   readonly outputCount: number
   /** Elements of input i if it is a known constant. */
   constant(i: number): Tensor | undefined
-  /** Elements of a small integer input (rank 0 or 1) where each may be known, symbolic or unknown: shape arithmetic. */
+  /**
+   * Elements of a small numeric input (rank 0 or 1) where each may be known, symbolic or unknown: shape arithmetic.
+   * Floating-point inputs too, because exporters compute sizes as `Floor(Cast(size) * scale)`.
+   */
   elements(i: number): readonly Dim[] | undefined
   /** Infers the nested graphs of an attribute with the given input types; returns their output types. */
   subgraph(name: string, inputs: readonly (ValueType | undefined)[]): readonly (ValueType | undefined)[]
@@ -54,14 +61,19 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
   readonly domain: string
   /** Opset versions in which the operator's definition changed, ascending. */
   readonly since: readonly number[]
-  /** What was different before a version: `{ 13: { inputs: ['data'], attrs: { axes: ints() } } }` holds for versions < 13. */
+  /**
+   * What was different before a version: `{ 13: { inputs: ['data'], attrs: { axis: int(1) } } }` holds for versions < 13.
+   * Attributes are replaced one by one; those that a version added or dropped say so themselves (`from`, `until`).
+   */
   readonly before: Readonly<Record<number, Partial<OpSignature>>>
   /** Version after which the operator may not be used (Upsample: 10). */
   readonly deprecated: number | undefined
   /** Output types in order; undefined where nothing can be said. */
   readonly infer: ((cx: InferContext<S>) => readonly (ValueType | undefined)[]) | undefined
-  /** Elements of output 0 when it is a small integer tensor computed by shape arithmetic. */
+  /** Elements of output 0 when it is a small tensor (rank 0 or 1) computed by shape arithmetic. */
   readonly elements: ((cx: InferContext<S>) => readonly Dim[] | undefined) | undefined
+  /** Output 0 where the node itself holds it: Constant. */
+  readonly constant: ((cx: InferContext<S>) => Tensor | undefined) | undefined
   /** Multiply-accumulates of the node, from its types; undefined while shapes are open. */
   readonly macs: ((cx: InferContext<S>, outputs: readonly (Shape | undefined)[]) => number | undefined) | undefined
   readonly quant: QuantTraits
@@ -82,6 +94,7 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     deprecated: undefined,
     infer: undefined,
     elements: undefined,
+    constant: undefined,
     macs: undefined,
     quant: {},
     weightChannelAxis: undefined,
