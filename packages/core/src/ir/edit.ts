@@ -14,6 +14,8 @@ export interface ReplaceOptions {
   readonly except?: Iterable<Node>
   /** False leaves graph outputs on the old value. Default true. */
   readonly outputs?: boolean
+  /** The graph of `old`; needed only for an input or initializer that no node reads. */
+  readonly graph?: Graph
 }
 
 /**
@@ -26,7 +28,7 @@ export function replaceAllUses(old: Value, replacement: Value, options: ReplaceO
   if (old === replacement) return 0
   const keep = new Set(options.except)
   const uses = old.uses().filter((use) => !keep.has(use.node))
-  const graph = options.outputs === false ? null : graphOf(old, graphOf(replacement))
+  const graph = options.outputs === false ? null : graphOf(old, options.graph ?? graphOf(replacement))
   const output = graph?.isOutput(old) && !graph.isInput(old) ? graph : null
   checkReads(uses, replacement)
   if (output) checkOutput(output, replacement)
@@ -54,6 +56,8 @@ export interface InsertOptions {
   readonly uses?: readonly Use[]
   /** True also puts them before the graph output, which keeps its name. Default false. */
   readonly output?: boolean
+  /** The graph of the value; needed only for an input or initializer that no node reads. */
+  readonly graph?: Graph
 }
 
 /**
@@ -62,7 +66,7 @@ export interface InsertOptions {
  */
 export function insertOn(value: Value, nodes: readonly Node[], options: InsertOptions = {}): void {
   const end = must(nodes.at(-1)?.outputs[0], 'output of the inserted nodes')
-  const graph = must(graphOf(value), `graph of "${value.name}"`)
+  const graph = must(graphOf(value, options.graph), `graph of "${value.name}"`)
   const inserted = new Set(nodes)
   const uses = (options.uses ?? value.uses()).filter((use) => !inserted.has(use.node))
   invariant(
