@@ -66,7 +66,7 @@ function float32Scale(exact: number): number {
   return exact === 0 ? 1 : Math.fround(Math.max(exact, MIN_SCALE))
 }
 
-const clip = (x: number, lo: number, hi: number): number => (x < lo ? lo : x > hi ? hi : x)
+const clip = (x: number, lo: number, hi: number): number => Math.min(Math.max(x, lo), hi)
 
 /** Integer codes, one element each: sub-byte codes are not packed. */
 export type Codes = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array

@@ -19,7 +19,10 @@ export function forEachRun(
   granularity: Granularity,
   visit: (start: number, end: number, p: number) => void,
 ): void {
-  if (granularity.kind === 'tensor') return visit(0, product(dims), 0)
+  if (granularity.kind === 'tensor') {
+    visit(0, product(dims), 0)
+    return
+  }
   const { outer, length, inner } = aroundAxis(dims, granularity.axis)
   if (granularity.kind === 'channel') {
     for (let run = 0; run < outer * length; run++) visit(run * inner, (run + 1) * inner, run % length)

@@ -1,0 +1,4 @@
+export * from './accumulate.ts'
+export * from './histogram.ts'
+export * from './requests.ts'
+export * from './stats.ts'

@@ -1,0 +1,74 @@
+import { type QuantSpec, type Range, symmetricZero, withZero } from '../quant/index.ts'
+import { must } from '../util/index.ts'
+import type { TensorStats } from './define.ts'
+
+/** How many codes a grid has below and above zero. */
+interface Split {
+  readonly negative: number
+  readonly positive: number
+}
+
+/** The cost of every split at one scale; infinite where a split must not be taken. */
+export type SplitCost = (negative: number, positive: number) => number
+
+const COARSE_STEP = 0.93
+const FINE_STEPS = 8
+
+/**
+ * The range whose code grid costs least, over all scales from min-max down to one histogram bin per code (a geometric grid, made
+ * eight times finer around its best point) and, for affine specs, over all zero points at every scale. A constant tensor has
+ * nothing to search: its value and zero are both exact at min-max.
+ */
+export function searchGrid(
+  stats: TensorStats,
+  spec: QuantSpec,
+  costAt: (scale: number) => SplitCost,
+  depth = 2 ** 13,
+): Range {
+  const whole = withZero({ lo: stats.min, hi: stats.max })
+  if (stats.min === stats.max) return whole
+  const splits = splitsOf(spec, whole)
+  const largest = minmaxScale(stats, spec)
+  const smallest = Math.max(Math.min(must(stats.histogram, 'histogram').width, largest), largest / depth)
+  let best = { scale: largest, split: splits[0] as Split, cost: Number.POSITIVE_INFINITY }
+  const consider = (scale: number): void => {
+    const cost = costAt(scale)
+    for (const split of splits) {
+      const c = cost(split.negative, split.positive)
+      if (c < best.cost) best = { scale, split, cost: c }
+    }
+  }
+  for (let scale = largest; scale >= smallest; scale *= COARSE_STEP) consider(scale)
+  const centre = best.scale
+  for (let i = 1 - FINE_STEPS; i < FINE_STEPS; i++) {
+    const scale = centre * COARSE_STEP ** (i / FINE_STEPS)
+    if (i !== 0 && scale <= largest) consider(scale)
+  }
+  return best.cost === Number.POSITIVE_INFINITY ? whole : gridRange(best.scale, best.split, spec)
+}
+
+function splitsOf(spec: QuantSpec, whole: Range): Split[] {
+  const { quantMin, quantMax } = spec
+  const split = (zero: number): Split => ({ negative: zero - quantMin, positive: quantMax - zero })
+  if (spec.symmetric) return [split(isOneSided(spec, whole) ? quantMin : symmetricZero(spec))]
+  if (whole.lo === 0) return [split(quantMin)]
+  if (whole.hi === 0) return [split(quantMax)]
+  return Array.from({ length: quantMax - quantMin + 1 }, (_, i) => split(quantMin + i))
+}
+
+/** The scale that covers everything: where searches begin. */
+export function minmaxScale(stats: TensorStats, spec: QuantSpec): number {
+  const { lo, hi } = withZero({ lo: stats.min, hi: stats.max })
+  const levels = spec.quantMax - spec.quantMin
+  if (!spec.symmetric || isOneSided(spec, { lo, hi })) return (hi - lo) / levels
+  return Math.max(-lo, hi) / (levels / 2)
+}
+
+/** The range that `paramsFromRange` turns back into this scale and split. */
+function gridRange(scale: number, { negative, positive }: Split, spec: QuantSpec): Range {
+  const half = ((spec.quantMax - spec.quantMin) / 2) * scale
+  const isCentred = spec.symmetric && negative > 0
+  return isCentred ? { lo: -half, hi: half } : { lo: 0 - negative * scale, hi: positive * scale }
+}
+
+const isOneSided = (spec: QuantSpec, whole: Range): boolean => spec.symmetric && !spec.signed && whole.lo === 0

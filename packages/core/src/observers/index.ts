@@ -1,0 +1,57 @@
+import type { QuantSpec, Range } from '../quant/index.ts'
+import { invariant, problem } from '../util/index.ts'
+import type { Observer, TensorStats } from './define.ts'
+import { entropy } from './entropy.ts'
+import { minmax } from './minmax.ts'
+import { mse } from './mse.ts'
+import { percentile } from './percentile.ts'
+
+export type { Observer } from './define.ts'
+export { entropy } from './entropy.ts'
+export { minmax } from './minmax.ts'
+export { mse } from './mse.ts'
+export { type PercentileOptions, percentile } from './percentile.ts'
+
+export const OBSERVERS = { minmax, percentile, entropy, mse } satisfies Record<string, Observer<object>>
+
+export type ObserverName = keyof typeof OBSERVERS
+
+/** @throws FewbitError OBSERVER_UNKNOWN naming the choices. */
+export function observerNamed(name: string): Observer<object> {
+  const observer = Object.hasOwn(OBSERVERS, name) ? OBSERVERS[name as ObserverName] : undefined
+  if (observer) return observer
+  const known = Object.keys(OBSERVERS).join(', ')
+  throw problem('OBSERVER_UNKNOWN', `there is no observer "${name}"`, { fix: `choose one of ${known}` })
+}
+
+/**
+ * An observer's defaults with a user's options over them.
+ * @throws FewbitError OBSERVER_UNKNOWN; OBSERVER_OPTION for an option that it does not have or that is not a finite number.
+ */
+export function observerOptions(name: string, given: Readonly<Record<string, unknown>> = {}): object {
+  const { defaults } = observerNamed(name)
+  for (const [option, value] of Object.entries(given)) {
+    const at = { option }
+    if (!Object.hasOwn(defaults, option)) {
+      const fix = `known options: ${Object.keys(defaults).join(', ') || 'none'}`
+      throw problem('OBSERVER_OPTION', `observer ${name} has no option "${option}"`, { at, fix })
+    }
+    if (typeof value !== 'number' || !Number.isFinite(value)) {
+      throw problem('OBSERVER_OPTION', `option "${option}" of observer ${name} must be a number, not ${value}`, { at })
+    }
+  }
+  return { ...defaults, ...given }
+}
+
+/** The range that the named observer chooses. */
+export function observe(
+  name: string,
+  stats: TensorStats,
+  spec: QuantSpec,
+  options?: Readonly<Record<string, unknown>>,
+): Range {
+  const range = observerNamed(name).range(stats, spec, observerOptions(name, options))
+  const isValid = Number.isFinite(range.hi - range.lo) && range.lo <= 0 && range.hi >= 0
+  invariant(isValid, () => `observer ${name} chose [${range.lo}, ${range.hi}]`)
+  return range
+}
