@@ -1,0 +1,79 @@
+import { type BatchOptions, batches, type Dataset, type Engine, type ModelInput, modelInputs, type Session } from '../engine/index.ts'
+import { type Model, serializeModel } from '../ir/index.ts'
+import type { OpRegistry } from '../ops/index.ts'
+import { problem } from '../util/index.ts'
+import { COUNTS, comparisonModel, SUMS, SUMS_PER_PAIR } from './compare-model.ts'
+import { ErrorAccumulator, type ErrorMetrics } from './metrics.ts'
+import { pairValues, type ValuePair } from './pairs.ts'
+
+/** Error that has accumulated up to one tensor when the whole network is quantized. */
+export interface LayerError extends ErrorMetrics {
+  readonly value: string
+  readonly node: string
+  readonly opType: string
+}
+
+export interface GraphwiseOptions extends BatchOptions {
+  readonly engine: Engine
+  readonly data: Dataset
+  readonly ops: OpRegistry
+  readonly onProgress?: (done: number, total: number | undefined) => void
+}
+
+/**
+ * Graphwise error of every tensor that both networks have, in the reference's graph order, in one pass over the data.
+ * @throws FewbitError ANALYZE_NO_PAIRS if the networks have no tensor name in common.
+ */
+export async function graphwiseError(
+  reference: Model,
+  candidate: Model,
+  options: GraphwiseOptions,
+): Promise<LayerError[]> {
+  const pairs = pairValues(reference, candidate, options.ops)
+  if (pairs.length === 0) {
+    throw problem('ANALYZE_NO_PAIRS', 'the two models have no tensor in common, so their layers cannot be compared', {
+      fix: 'compare a quantized model with the float model that it was made from',
+    })
+  }
+  const model = comparisonModel(reference, candidate, pairs)
+  const session = await options.engine.load(serializeModel(model), { optimization: 'all' })
+  try {
+    return await accumulate(session, modelInputs(model), pairs, options)
+  } finally {
+    await session.release()
+  }
+}
+
+async function accumulate(
+  session: Session,
+  inputs: readonly ModelInput[],
+  pairs: readonly ValuePair[],
+  options: GraphwiseOptions,
+) {
+  const errors = pairs.map(() => new ErrorAccumulator())
+  let done = 0
+  for await (const batch of batches(options.data, inputs, options)) {
+    const out = await session.run(batch.feeds)
+    const sums = out[SUMS]?.numbers() ?? []
+    const counts = out[COUNTS]?.integers() ?? []
+    errors.forEach((error, i) => {
+      const [r = 0, c = 0, d = 0, max = 0] = Array.from(sums.slice(i * SUMS_PER_PAIR, (i + 1) * SUMS_PER_PAIR))
+      error.addSums({ signal: r, candidate: c, noise: d, maxAbs: max, count: counts[i] ?? 0 })
+    })
+    done += batch.samples.length
+    options.onProgress?.(done, options.data.length)
+  }
+  return pairs.map(
+    ({ node, name }, i): LayerError => ({
+      value: name,
+      node: node.name,
+      opType: node.opType,
+      ...(errors[i] as ErrorAccumulator).result(),
+    }),
+  )
+}
+
+/** The layers with the lowest SQNR, worst first. */
+export function worstLayers(errors: readonly LayerError[], count = 5): LayerError[] {
+  return [...errors].sort((a, b) => a.sqnr - b.sqnr).slice(0, count)
+}

@@ -1,0 +1,6 @@
+export * from './graphwise.ts'
+export * from './metrics.ts'
+export * from './outputs.ts'
+export { pairValues, type ValuePair } from './pairs.ts'
+export * from './size.ts'
+export * from './task-metrics.ts'

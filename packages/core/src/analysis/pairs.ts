@@ -1,0 +1,50 @@
+import { asTensor, graphValues, type Model, type Node, type Value } from '../ir/index.ts'
+import type { OpRegistry } from '../ops/index.ts'
+import { isFloat } from '../util/index.ts'
+
+/** The same tensor in two versions of a network. */
+export interface ValuePair {
+  readonly name: string
+  /** The node of the reference that computes it. */
+  readonly node: Node
+  readonly reference: Value
+  /** In the candidate: what readers of the tensor see, so the dequantized tensor where there is one. */
+  readonly candidate: Value
+}
+
+/**
+ * Tensors that both networks have under one name, in the reference's graph order. fewbit's passes and quantizer keep names,
+ * so a name is an identity. Tensors between a layer and an activation that its kernel absorbs are left out: they do not
+ * exist on the backend, and asking for them would undo the fusion that is being judged.
+ */
+export function pairValues(reference: Model, candidate: Model, ops: OpRegistry): ValuePair[] {
+  const values = new Map([...graphValues(candidate.graph)].map((value) => [value.name, value]))
+  return [...reference.graph.nodes].flatMap((node) =>
+    node.outputs.flatMap((value) => {
+      const match = value && values.get(value.name)
+      if (!value || !match?.producer || !isComparable(value) || isAbsorbed(match, ops)) return []
+      return [{ name: value.name, node, reference: value, candidate: seenByReaders(match, ops) }]
+    }),
+  )
+}
+
+function isComparable(value: Value): boolean {
+  const type = asTensor(value.type)
+  return type !== undefined && isFloat(type.dtype)
+}
+
+function isAbsorbed(value: Value, ops: OpRegistry): boolean {
+  const [reader, ...others] = value.consumers()
+  return others.length === 0 && reader !== undefined && hasTrait(reader, ops, 'fusable-activation')
+}
+
+/** Past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
+function seenByReaders(value: Value, ops: OpRegistry): Value {
+  const quantize = value.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === value)
+  const codes = quantize?.outputs[0]
+  const dequantize = codes?.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === codes)
+  return dequantize?.outputs[0] ?? value
+}
+
+const hasTrait = (node: Node, ops: OpRegistry, trait: 'quantizer' | 'fusable-activation'): boolean =>
+  ops.of(node)?.quant.traits?.includes(trait) ?? false
