@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../util/index.ts'
-import type { Granularity, QuantSpec, Range } from './spec.ts'
+import type { Granularity, QuantParams, QuantSpec, Range } from './spec.ts'
 
 /** Why the planner decided something: a stable code and a sentence that names the rule. */
 export interface Reason {
@@ -13,22 +13,28 @@ export type ParamSource =
   | { readonly kind: 'calibrate'; readonly observer: string; readonly options?: Record<string, unknown> }
   /** Known from the operator (Softmax, Sigmoid). */
   | { readonly kind: 'fixed'; readonly range: Range }
+  /** All elements are elements of another value of the same group, which is measured in its place. */
+  | { readonly kind: 'follow'; readonly value: string }
   /** Read off the constant. */
   | { readonly kind: 'weight'; readonly observer: string }
-  /** Bias: scale = scale(input) · scale(weight), zero point 0. */
+  /** Bias: scale = scale(input) · scale(weight), zero point 0. `input` and `weight` are groups. */
   | { readonly kind: 'bias'; readonly input: string; readonly weight: string }
 
 /** One quantized tensor. Tensors with the same `group` share one scale and zero point. */
 export interface TensorPlan {
-  /** Value name, unique in the model. */
+  /** Value name. A constant that nodes need in different forms has one entry for each form, in groups of its own. */
   readonly value: string
   readonly role: 'activation' | 'weight' | 'bias'
   readonly spec: QuantSpec
   readonly source: ParamSource
-  /** Name of the sharing group: the value name of its first member. */
+  /** Name of the sharing group, the key of its parameters. */
   readonly group: string
   /** Nodes that read the quantized tensor; every other reader keeps the float one. */
   readonly readers: readonly string[]
+  /** The graph output of this name is the dequantized tensor, because its producer's kernel hands over codes only. */
+  readonly graphOutput?: true
+  /** Bounds that the values never leave. The codes must not reach beyond them, or the kernel cannot absorb a Relu or Clip. */
+  readonly within?: { readonly lo?: number; readonly hi?: number }
   readonly reason: Reason
 }
 
@@ -36,10 +42,10 @@ export interface NodePlan {
   readonly node: string
   readonly opType: string
   /**
-   * `integer`: all data inputs and outputs are quantized, so the backend runs it in integers. `fused`: absorbed into the
-   * node before it. `float`: untouched.
+   * `integer`: the backend runs it on integer codes. `fused`: absorbed into the integer node before it. `quantized`: its
+   * tensors are quantized, but the backend computes in float between quantizers. `float`: untouched.
    */
-  readonly decision: 'integer' | 'fused' | 'float'
+  readonly decision: 'integer' | 'fused' | 'quantized' | 'float'
   readonly reason: Reason
   /** Multiply-accumulates per sample, where shapes are known. */
   readonly macs?: number
@@ -56,6 +62,9 @@ export interface QuantPlan {
   readonly diagnostics: readonly Diagnostic[]
 }
 
+/** Scale and zero point by group name. */
+export type ParamsTable = ReadonlyMap<string, QuantParams>
+
 /** A user's exception. All given conditions must hold; later overrides win. */
 export interface Override {
   readonly match: { readonly name?: RegExp | string; readonly op?: string }
@@ -63,4 +72,20 @@ export interface Override {
   readonly scheme?: string
   readonly observer?: string
   readonly granularity?: Granularity['kind']
+}
+
+/** Activation values whose range must be measured, in plan order; the others follow one of them or are fixed. */
+export function measuredTensors(plan: QuantPlan): TensorPlan[] {
+  return plan.tensors.filter((t) => t.source.kind === 'calibrate')
+}
+
+/** Tensors by group, in plan order. */
+export function groupsOf(plan: QuantPlan): Map<string, TensorPlan[]> {
+  const groups = new Map<string, TensorPlan[]>()
+  for (const tensor of plan.tensors) {
+    const members = groups.get(tensor.group)
+    if (members) members.push(tensor)
+    else groups.set(tensor.group, [tensor])
+  }
+  return groups
 }

@@ -1,0 +1,21 @@
+import type { Override } from './plan.ts'
+
+export interface PlannerOptions {
+  /** Default `w8a8`. */
+  readonly scheme?: string
+  /** One scale for each weight tensor instead of one for each output channel. */
+  readonly perTensor?: boolean
+  /** Codes of activations; default the target's. */
+  readonly activations?: 'signed' | 'unsigned'
+  /** Chooses the ranges of activations; default `minmax`. */
+  readonly observer?: string
+  /** Observers of single values, by value name; they go before overrides. */
+  readonly observers?: Readonly<Record<string, string>>
+  /** Chooses the ranges of weights; default `minmax`. */
+  readonly weightObserver?: string
+  readonly overrides?: readonly Override[]
+  /** Operator types to leave in float. */
+  readonly floatOps?: readonly string[]
+  /** Names of nodes to leave in float. Keeping more nodes in float never quantizes a further operator. */
+  readonly floatNodes?: readonly string[]
+}

@@ -1,0 +1,76 @@
+import type { Value } from '../ir/index.ts'
+import { Groups } from './groups.ts'
+import type { ParamSource } from './plan.ts'
+import type { Candidate } from './planner-candidates.ts'
+import type { Selection } from './planner-select.ts'
+
+/** Who shares a scale with whom, and whose elements contain whose. */
+export interface Sharing {
+  readonly groups: Groups<Value>
+  /** A value all of whose elements are found in the other value. */
+  readonly follows: ReadonlyMap<Value, Value>
+}
+
+/**
+ * A node that moves elements keeps their codes, so that its outputs take the scale of its input. A node that joins its inputs
+ * copies codes as they are where all share one scale; an input that others read too keeps a scale of its own instead, and
+ * the kernel converts it, because sharing would coarsen it for the other readers.
+ */
+export function shareScales(selection: Selection): Sharing {
+  const groups = new Groups<Value>()
+  const follows = new Map<Value, Value>()
+  for (const c of selection.chosen.values()) {
+    if (c.kind !== 'pass' || c.rule.share !== 'input0') continue
+    const input = c.node.inputs[0]
+    for (const output of selection.outputs(c)) {
+      if (!input) continue
+      groups.union(input, output)
+      follows.set(output, input)
+    }
+  }
+  for (const c of selection.chosen.values())
+    if (c.rule.share === 'all-inputs') shareJoin(c, selection, { groups, follows })
+  return { groups, follows }
+}
+
+function shareJoin(
+  c: Candidate,
+  selection: Selection,
+  sharing: { groups: Groups<Value>; follows: Map<Value, Value> },
+): void {
+  const [output] = selection.outputs(c)
+  for (const i of c.data) {
+    const input = c.node.inputs[i]
+    if (!input || !output || fixedRangeOf(input, selection, sharing.follows)) continue
+    if (!isReadOnlyHere(input, c, selection, sharing.follows)) continue
+    sharing.groups.union(output, input)
+    if (!sharing.follows.has(input)) sharing.follows.set(input, output)
+  }
+}
+
+/** True if the input, and whatever it is moved from, goes nowhere else. */
+function isReadOnlyHere(
+  input: Value,
+  join: Candidate,
+  selection: Selection,
+  follows: ReadonlyMap<Value, Value>,
+): boolean {
+  if (input.consumers().length !== 1 || join.node.graph?.isOutput(input)) return false
+  for (let v = follows.get(input); v; v = follows.get(v)) {
+    if (v.consumers().length !== 1 || selection.maker(v)?.rule.share === 'all-inputs') return false
+  }
+  return true
+}
+
+/** The range that the operator behind a value guarantees, seen through nodes that only move elements. */
+export function fixedRangeOf(
+  value: Value,
+  selection: Selection,
+  follows: ReadonlyMap<Value, Value>,
+): (ParamSource & { kind: 'fixed' }) | undefined {
+  let root = value
+  for (let up = follows.get(root); up; up = follows.get(root)) root = up
+  const maker = selection.maker(root)
+  const range = maker?.node.outputs.includes(root) ? maker.def.quant.fixedRange : undefined
+  return range && { kind: 'fixed', range: { lo: range[0], hi: range[1] } }
+}

@@ -1,0 +1,177 @@
+import { allGraphs, asTensor, type Graph, type Model, type Node } from '../ir/index.ts'
+import { inferContext, type OpRegistry, versionIn } from '../ops/index.ts'
+import { Diagnostics, invariant } from '../util/index.ts'
+import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
+import { type Candidate, eligibility, type PlanContext } from './planner-candidates.ts'
+import { type Fused, fusedActivation } from './planner-fusion.ts'
+import type { PlannerOptions } from './planner-options.ts'
+import { Selection } from './planner-select.ts'
+import { Settings } from './planner-settings.ts'
+import { planTensors } from './planner-tensors.ts'
+import { storageDType } from './spec.ts'
+import type { Target } from './target.ts'
+
+/**
+ * Decides which tensors are quantized, how, and which share a scale. Pure and cheap: nothing is measured, the model is not
+ * changed, and the same input gives the same plan.
+ *
+ * 1. Each node is asked whether the target has an integer kernel for it as it stands.
+ * 2. Quantizers move behind activations that kernels absorb.
+ * 3. Nodes that sum products are quantized; lighter ones only between integer neighbours.
+ * 4. Values that are quantized get a spec, a sharing group and readers.
+ * @param model with unique node and value names and inferred types; constants folded, BatchNorm folded.
+ * @throws FewbitError PLAN_ALREADY_QUANTIZED, SCHEME_UNKNOWN
+ */
+export function planQuantization(
+  model: Model,
+  target: Target,
+  ops: OpRegistry,
+  options: PlannerOptions = {},
+): QuantPlan {
+  const { graph } = model
+  const diagnostics = new Diagnostics()
+  refuseQuantized(model, ops, diagnostics)
+  const settings = new Settings(options, target)
+  const cx: PlanContext = { model, target, ops, settings }
+  const { candidates, refused } = sortNodes(graph, cx)
+  const selection = new Selection(candidates, fuse(candidates, cx))
+  const tensors = planTensors(selection, { ...cx, graph, options, diagnostics })
+  const nodes = planNodes(selection, refused, tensors, cx)
+  settings.reportUnused(diagnostics)
+  if (tensors.length === 0 && settings.scheme !== 'float') reportNothing(nodes, diagnostics)
+  const { scheme } = settings
+  return {
+    format: 'fewbit-plan',
+    version: 1,
+    target: target.name,
+    scheme,
+    nodes,
+    tensors,
+    diagnostics: diagnostics.list,
+  }
+}
+
+function refuseQuantized(model: Model, ops: OpRegistry, diagnostics: Diagnostics): void {
+  for (const graph of allGraphs(model)) {
+    const node = [...graph.nodes].find((n) => ops.of(n)?.quant.traits?.includes('quantizer'))
+    if (!node) continue
+    diagnostics.error('PLAN_ALREADY_QUANTIZED', `the model is quantized already: it contains ${node.qualifiedType}`, {
+      at: { node: node.name },
+      fix: 'quantize the float model that this one was made from',
+    })
+    break
+  }
+  diagnostics.throwIfErrors()
+}
+
+function reportNothing(nodes: readonly NodePlan[], diagnostics: Diagnostics): void {
+  const reasons = new Set(nodes.map((n) => `${n.opType}: ${n.reason.text}`))
+  diagnostics.warn('PLAN_NOTHING', 'no operator of the model can be quantized', { notes: [...reasons].slice(0, 10) })
+}
+
+function sortNodes(graph: Graph, cx: PlanContext): { candidates: Candidate[]; refused: Map<Node, Reason> } {
+  const candidates: Candidate[] = []
+  const refused = new Map<Node, Reason>()
+  const names = new Set<string>()
+  for (const node of graph.nodes) {
+    invariant(node.name !== '' && !names.has(node.name), () => `the node name "${node.name}" is not unique`)
+    names.add(node.name)
+    const answer = eligibility(node, cx)
+    if ('candidate' in answer) candidates.push(answer.candidate)
+    else refused.set(node, answer.reason)
+  }
+  return { candidates, refused }
+}
+
+function fuse(candidates: readonly Candidate[], cx: PlanContext): Map<Node, Fused> {
+  const fused = new Map<Node, Fused>()
+  for (const c of candidates) {
+    const activation = fusedActivation(c, cx)
+    if (activation) fused.set(c.node, activation)
+  }
+  return fused
+}
+
+function planNodes(
+  selection: Selection,
+  refused: ReadonlyMap<Node, Reason>,
+  tensors: readonly TensorPlan[],
+  cx: PlanContext,
+): NodePlan[] {
+  const absorbed = new Map([...selection.fused].map(([node, { activation }]) => [activation, node]))
+  const codes = new Map<string, TensorPlan[]>()
+  for (const t of tensors) for (const reader of t.readers) codes.set(reader, [...(codes.get(reader) ?? []), t])
+  const nodes: NodePlan[] = []
+  for (const graph of allGraphs(cx.model)) {
+    for (const node of graph.nodes) {
+      const verdict =
+        graph === cx.model.graph ? decide(node, selection, refused, absorbed, codes, cx) : float(NESTED_GRAPH)
+      const macs = macsOf(node, cx)
+      nodes.push({ node: node.name, opType: node.qualifiedType, ...verdict, ...(macs === undefined ? {} : { macs }) })
+    }
+  }
+  return nodes
+}
+
+type Verdict = Pick<NodePlan, 'decision' | 'reason'>
+
+const float = (reason: Reason): Verdict => ({ decision: 'float', reason })
+const NESTED_GRAPH: Reason = {
+  code: 'NESTED_GRAPH',
+  text: 'it stands in a nested graph (If, Loop, Scan or a function), which stays in float as a whole',
+}
+
+function decide(
+  node: Node,
+  selection: Selection,
+  refused: ReadonlyMap<Node, Reason>,
+  absorbed: ReadonlyMap<Node, Node>,
+  tensors: ReadonlyMap<string, readonly TensorPlan[]>,
+  cx: PlanContext,
+): Verdict {
+  const chosen = selection.chosen.get(node)
+  if (chosen) return decideChosen(chosen, tensors.get(node.name) ?? [], cx)
+  const producer = absorbed.get(node)
+  const host = producer && selection.chosen.get(producer)
+  if (host && selection.outputs(host).some((value) => selection.isQuantized(value))) {
+    const text = `the quantizer behind it clips as it does, so that ${host.node.opType} "${host.node.name}" absorbs it`
+    return { decision: 'fused', reason: { code: 'FUSED', text } }
+  }
+  const reason = selection.dropped.get(node) ?? refused.get(node)
+  invariant(reason, () => `no reason for "${node.name}"`)
+  return float(reason)
+}
+
+function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target }: PlanContext): Verdict {
+  const { weights, activations } = target.kernels
+  if (c.kind === 'weights') {
+    const text = `weights only: ${target.title} computes with the dequantized weight`
+    return { decision: 'quantized', reason: { code: 'WEIGHTS_ONLY', text } }
+  }
+  const data = inputs.filter((t) => t.role === 'activation').map((t) => storageDType(t.spec))
+  const weight = inputs.filter((t) => t.role === 'weight').map((t) => storageDType(t.spec))
+  const alien =
+    weight.find((dtype) => !weights.includes(dtype)) ??
+    (c.kind === 'pass' ? undefined : data.find((dtype) => !activations.includes(dtype)))
+  if (alien || new Set(data).size > 1) {
+    const text = `${target.title} has no ${c.node.opType} kernel for ${alien ?? [...new Set(data)].join(' with ')} and computes in float between quantizers`
+    return { decision: 'quantized', reason: { code: 'NO_KERNEL_FOR_BITS', text } }
+  }
+  return { decision: 'integer', reason: CHOSEN[c.kind] }
+}
+
+const CHOSEN: Record<'accumulate' | 'light' | 'pass', Reason> = {
+  accumulate: { code: 'INTEGER_KERNEL', text: 'it sums products, and the target has an integer kernel for it' },
+  light: { code: 'INTEGER_NEIGHBOURS', text: 'it stands between integer kernels and has one itself' },
+  pass: { code: 'MOVES_CODES', text: 'it moves elements without changing them, so that it moves their codes' },
+}
+
+function macsOf(node: Node, { ops, model }: PlanContext): number | undefined {
+  const def = ops.of(node)
+  const version = def && versionIn(def, model)
+  if (!def?.macs || version === undefined) return undefined
+  return def.macs(
+    inferContext(def, node, version),
+    node.outputs.map((v) => asTensor(v?.type)?.shape),
+  )
+}

@@ -1,0 +1,69 @@
+import { problem } from '../util/index.ts'
+import type { Target, TensorRule } from './target.ts'
+
+/** Bit widths by role; a role that is missing stays float. */
+export interface Scheme {
+  readonly name: string
+  readonly weights?: { readonly bits: number; readonly group?: number }
+  readonly activations?: { readonly bits: number }
+}
+
+const PATTERN = /^w(\d+)(?:a(\d+))?(?:g(\d+))?$/
+
+/**
+ * `w8a8`, `w4a8`, `w8a16`: bits of weights and activations. `w8`, `w4g32`: weights only, in groups of 32 along the summed
+ * axis. `float`: nothing. Weights take 2 to 8 bits, activations 2 to 8 or 16.
+ * @throws FewbitError SCHEME_UNKNOWN
+ */
+export function parseScheme(text: string): Scheme {
+  if (text === 'float') return { name: text }
+  const [, weights, activations, group] = PATTERN.exec(text) ?? []
+  if (!weights) throw unknown(text, 'it has the form w8a8')
+  const [w, a, g] = [Number(weights), Number(activations), Number(group)]
+  if (w < 2 || w > 8) throw unknown(text, 'weights take 2 to 8 bits')
+  if (activations && (a < 2 || (a > 8 && a !== 16))) throw unknown(text, 'activations take 2 to 8 bits, or 16')
+  if (group && (g < 16 || (g & (g - 1)) !== 0)) throw unknown(text, 'a group is a power of two from 16 up')
+  return {
+    name: text,
+    weights: { bits: w, ...(group ? { group: g } : {}) },
+    ...(activations ? { activations: { bits: a } } : {}),
+  }
+}
+
+const unknown = (text: string, why: string) =>
+  problem('SCHEME_UNKNOWN', `"${text}" is not a scheme: ${why}`, {
+    at: { option: 'scheme' },
+    fix: 'write float, or w<bits>a<bits> such as w8a8, w4a8, w8a16, or w8 for weights only',
+  })
+
+/** A scheme in a target's terms. */
+export interface SchemeRules {
+  readonly scheme: Scheme
+  readonly weights: TensorRule | undefined
+  readonly groupSize: number | undefined
+  readonly activations: TensorRule | undefined
+}
+
+export interface RuleOptions {
+  /** Codes of activations: the target's own choice unless given. */
+  readonly activations?: 'signed' | 'unsigned'
+  readonly weightGranularity?: 'tensor' | 'channel'
+}
+
+export function schemeRules(scheme: Scheme, target: Target, options: RuleOptions = {}): SchemeRules {
+  const { weights, activations } = scheme
+  const signed = options.activations ? options.activations === 'signed' : target.activations.signed
+  const granularity = options.weightGranularity ?? target.weights.granularity
+  return {
+    scheme,
+    weights: weights && { ...withBits(target.weights, weights.bits), granularity },
+    groupSize: weights?.group,
+    activations: activations && { ...withBits(target.activations, activations.bits), signed },
+  }
+}
+
+/** At fewer bits than the target's own the lowest code is too much to give away (3 % of the range at 5 bits, 7 % at 4). */
+function withBits(rule: TensorRule, bits: number): TensorRule {
+  const { narrow = false, ...rest } = rule
+  return { ...rest, bits, narrow: narrow && bits === rule.bits }
+}

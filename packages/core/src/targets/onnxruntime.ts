@@ -1,0 +1,70 @@
+import type { OpRule, Target } from '../quant/index.ts'
+
+const INTEGER: OpRule = { mode: 'integer' }
+const MOVES: OpRule = { mode: 'pass', share: 'input0' }
+const CLIPS = ['Relu', 'Clip'] as const
+
+/** ONNX Runtime removes a Relu or Clip behind any of these once the quantizer clips as it does. */
+const CLIP_HOSTS = [
+  'Conv',
+  'Gemm',
+  'MatMul',
+  'Add',
+  'Mul',
+  'AveragePool',
+  'GlobalAveragePool',
+  'Concat',
+  'Where',
+] as const
+
+/**
+ * ONNX Runtime on CPU, QDQ form: which node groups its optimizer turns into integer kernels. Facts, sources and the
+ * experiment behind each row: docs/targets/onnxruntime.md.
+ */
+export const onnxruntime: Target = {
+  name: 'onnxruntime',
+  title: 'ONNX Runtime CPU',
+  source: 'docs/targets/onnxruntime.md',
+  activations: { bits: 8, signed: false, symmetric: false, granularity: 'tensor' },
+  weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
+  bias: { bits: 32 },
+  kernels: { activations: ['uint8', 'int8'], weights: ['int8', 'uint8'] },
+  rounding: 'half-even',
+  ops: {
+    Conv: INTEGER,
+    // Scales of the other operand's last axis only; three and more axes with a scale each fail when the kernel runs.
+    MatMul: { mode: 'integer', floatOutput: true, dynamicWeight: true, perChannelRank: 2 },
+    Gemm: { mode: 'integer', floatOutput: true, attrs: { alpha: [1], beta: [1] } },
+    Add: INTEGER,
+    Mul: INTEGER,
+    AveragePool: INTEGER,
+    GlobalAveragePool: INTEGER,
+    Sigmoid: INTEGER,
+    LeakyRelu: INTEGER,
+    Softmax: INTEGER,
+    Where: INTEGER,
+    Concat: { mode: 'integer', share: 'all-inputs' },
+    MaxPool: MOVES,
+    ReduceMax: MOVES,
+    ReduceMin: MOVES,
+    Reshape: MOVES,
+    Flatten: MOVES,
+    Transpose: MOVES,
+    Squeeze: MOVES,
+    Unsqueeze: MOVES,
+    Slice: MOVES,
+    Split: MOVES,
+    Gather: MOVES,
+    GatherElements: MOVES,
+    Expand: MOVES,
+    Tile: MOVES,
+    DepthToSpace: MOVES,
+    Resize: { mode: 'pass', share: 'input0', attrs: { mode: ['nearest'] } },
+    ConvTranspose: { mode: 'float', why: 'ONNX Runtime CPU has no integer kernel for ConvTranspose' },
+    Relu: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
+    Clip: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
+  },
+  fuse: Object.fromEntries(CLIP_HOSTS.map((type) => [type, CLIPS])),
+  minOpset: 13,
+  exporters: ['qdq'],
+}
