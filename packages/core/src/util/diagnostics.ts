@@ -4,6 +4,10 @@ export interface Place {
   node?: string
   value?: string
   option?: string
+  /** Path of a record inside a file, such as `graph.node[3].attribute[0]`. */
+  field?: string
+  /** Offset in a file. */
+  byte?: number
 }
 
 export type Level = 'info' | 'warning' | 'error'
