@@ -1,1 +1,8 @@
+export { npyDataset, npzDataset } from './array-dataset.ts'
+export type { DataOptions } from './data-options.ts'
+export { decodeImage } from './image-decode.ts'
+export { imageFolder } from './image-folder.ts'
 export * from './node-engine.ts'
+export * from './npz-folder.ts'
+export * from './open-dataset.ts'
+export * from './tar-images.ts'

@@ -24,8 +24,8 @@ export function nodeEngine(defaults: NodeEngineOptions = {}): Engine {
     name: 'onnxruntime-node',
     version: env.versions.node ?? env.versions.common,
     capabilities: {
-      // The highest that onnxruntime 1.30 implements in full.
-      maxOpset: 25,
+      // What onnxruntime 1.30 accepts; it refuses a file above either.
+      maxOpset: 26,
       maxIrVersion: 13,
       providers: listSupportedBackends().map((backend) => backend.name),
       threads: defaults.threads ?? availableParallelism(),

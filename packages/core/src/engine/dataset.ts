@@ -1,4 +1,5 @@
 import type { Feeds } from './engine.ts'
+import type { ModelInput } from './inputs.ts'
 
 /** One example. Every tensor has the batch axis in front, with size 1. */
 export interface Sample {
@@ -19,4 +20,11 @@ export interface Dataset {
   samples(): AsyncIterable<Sample>
   /** What identifies the data and its preprocessing in a recipe. */
   toJSON(): Record<string, unknown>
+}
+
+/** Data before it is fitted to a model: which array feeds which input, and image sizes, follow from the inputs. */
+export interface DataSource {
+  readonly name: string
+  /** @throws FewbitError DATA_* where the data cannot serve these inputs. */
+  open(inputs: readonly ModelInput[]): Promise<Dataset>
 }

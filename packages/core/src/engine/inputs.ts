@@ -1,0 +1,29 @@
+import { asTensor, type Model, type Shape } from '../ir/index.ts'
+import { type DType, problem } from '../util/index.ts'
+
+/** What a dataset has to know of one model input. `shape` is undefined where even the rank is open. */
+export interface ModelInput {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: Shape | undefined
+}
+
+/**
+ * The inputs that must be fed: graph inputs without a default.
+ * @throws FewbitError DATA_INPUT for an input that is not a tensor.
+ */
+export function modelInputs(model: Model): ModelInput[] {
+  return model.graph.inputs
+    .filter((value) => !value.constant)
+    .map((value) => {
+      const type = asTensor(value.type)
+      if (!type)
+        throw problem('DATA_INPUT', `input "${value.name}" is not a dense tensor`, { at: { value: value.name } })
+      return { name: value.name, dtype: type.dtype, shape: type.shape }
+    })
+}
+
+/** `float32[N,3,32,32]`, with `?` for unknown dimensions. */
+export function formatType(dtype: string, shape: Shape | undefined): string {
+  return `${dtype}[${shape ? shape.map((d) => d ?? '?').join(',') : '…'}]`
+}

@@ -1,0 +1,94 @@
+import { basename } from 'node:path'
+import { bindArrays, type DataSource, type Dataset, type ModelInput, type Sample } from '@fewbit/core/engine'
+import type { Tensor } from '@fewbit/core/ir'
+import { must, problem } from '@fewbit/core/util'
+import { type RowReader, rowReader } from './array-input.ts'
+import { type DataOptions, spread } from './data-options.ts'
+import { readNpz } from './npz.ts'
+import { npyRows, type RowSource, tensorRows } from './row-source.ts'
+
+/** A .npz file: arrays by input name (or `x` for a single input), samples along axis 0, labels in `y`. */
+export function npzDataset(path: string, options: DataOptions = {}): DataSource {
+  return {
+    name: path,
+    open: async (inputs) => {
+      const arrays = [...(await readNpz(path))].map(([name, tensor]) => [name, tensorRows(tensor)] as const)
+      return arrayDataset(path, 'npz', new Map(arrays), inputs, options)
+    },
+  }
+}
+
+/** A .npy file with samples along axis 0, read row by row. */
+export function npyDataset(path: string, options: DataOptions = {}): DataSource {
+  return {
+    name: path,
+    open: async (inputs) => arrayDataset(path, 'npy', new Map([['data', await npyRows(path)]]), inputs, options),
+  }
+}
+
+interface Feed {
+  readonly name: string
+  readonly source: RowSource
+  readonly reader: RowReader
+}
+
+async function arrayDataset(
+  path: string,
+  kind: string,
+  arrays: ReadonlyMap<string, RowSource>,
+  inputs: readonly ModelInput[],
+  options: DataOptions,
+): Promise<Dataset> {
+  const binding = bindArrays([...arrays.keys()], inputs, path)
+  const feeds = inputs.map((input): Feed => {
+    const source = must(arrays.get(must(binding.arrays.get(input.name), 'bound array')), 'array')
+    return { name: input.name, source, reader: rowReader(source.dtype, source.dims, input, options) }
+  })
+  const total = sampleCount(path, feeds)
+  const labels = binding.labels === undefined ? undefined : arrays.get(binding.labels)
+  if (labels && labels.dims[0] !== total) throw labelCount(path, labels.dims[0] ?? 0, total)
+  const picked = spread(total, options.samples)
+  const preprocess = feeds.find((feed) => feed.reader.preprocess)?.reader.preprocess
+  return {
+    name: path,
+    length: picked.length,
+    async *samples(): AsyncGenerator<Sample> {
+      for (const i of picked) yield readSample(i, feeds, labels)
+    },
+    toJSON: () => ({ kind, name: basename(path), samples: picked.length, ...(preprocess && { preprocess }) }),
+  }
+}
+
+async function readSample(i: number, feeds: readonly Feed[], labels: RowSource | undefined): Promise<Sample> {
+  const tensors = await Promise.all(
+    feeds.map(async (f) => [f.name, await f.reader.read(await f.source.row(i))] as const),
+  )
+  const sample = { id: `row ${i}`, feeds: Object.fromEntries(tensors) }
+  const label = labels && classIndex(await labels.row(i))
+  return label === undefined ? sample : { ...sample, label }
+}
+
+/** A label of more than one element is a target of another kind, not a class. */
+export const classIndex = (tensor: Tensor): number | undefined => (tensor.size === 1 ? tensor.integers()[0] : undefined)
+
+function sampleCount(path: string, feeds: readonly Feed[]): number {
+  const counts = feeds.map(({ source }) => source.dims[0] ?? 0)
+  const total = counts[0] ?? 0
+  if (counts.some((count) => count !== total)) {
+    const listed = feeds.map(({ name, source }) => `${name} ${source.dims[0] ?? 0}`).join(', ')
+    throw problem('DATA_SHAPE', `the arrays hold different numbers of samples: ${listed}`, {
+      at: { file: path },
+      fix: 'give every array the same first axis; for one sample per file put .npz files into a folder',
+    })
+  }
+  if (total === 0)
+    throw problem('DATA_EMPTY', 'the file holds no samples', { at: { file: path }, fix: 'save at least one row' })
+  return total
+}
+
+function labelCount(path: string, labels: number, total: number): Error {
+  return problem('DATA_LABELS', `there are ${labels} labels for ${total} samples`, {
+    at: { file: path },
+    fix: 'save one label for each sample, in the same order',
+  })
+}

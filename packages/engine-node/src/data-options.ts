@@ -1,0 +1,27 @@
+import type { PreprocessOptions } from '@fewbit/core/engine'
+import type { Diagnostics } from '@fewbit/core/util'
+
+/** How data is read, whatever its format. */
+export interface DataOptions extends PreprocessOptions {
+  /** Use only this many samples, evenly spread over the whole set. */
+  readonly samples?: number
+  /** `skip` leaves unreadable images out, with a diagnostic each; the default is to stop. */
+  readonly onError?: 'throw' | 'skip'
+  readonly diagnostics?: Diagnostics
+  /** For generated data. */
+  readonly seed?: number
+  /** Sizes of open dimensions, for generated data. */
+  readonly dims?: Readonly<Record<string, number>>
+}
+
+/** The preprocessing part of the options. */
+export function preprocessOf(options: DataOptions): PreprocessOptions {
+  const { samples: _s, onError: _o, diagnostics: _d, seed: _r, dims: _n, ...preprocess } = options
+  return preprocess
+}
+
+/** Indices of `count` items evenly spread over `total`; all of them by default. */
+export function spread(total: number, count = total): number[] {
+  const n = Math.min(total, count)
+  return Array.from({ length: n }, (_, i) => Math.floor((i * total) / n))
+}

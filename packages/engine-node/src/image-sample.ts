@@ -1,0 +1,58 @@
+import { type ModelInput, normalizePixels, type Preprocess, resolvePreprocess, type Sample } from '@fewbit/core/engine'
+import { FewbitError, problem } from '@fewbit/core/util'
+import { type DataOptions, preprocessOf } from './data-options.ts'
+import { decodeImage } from './image-decode.ts'
+
+export interface EncodedImage {
+  readonly id: string
+  readonly label: number | undefined
+  readonly bytes: () => Promise<Uint8Array> | Uint8Array
+}
+
+export interface ImageInput {
+  readonly input: ModelInput
+  readonly preprocess: Preprocess
+}
+
+/** @throws FewbitError DATA_INPUT if the model has more than one input, which images alone cannot feed. */
+export function imageInput(inputs: readonly ModelInput[], options: DataOptions): ImageInput {
+  const [input, second] = inputs
+  if (!input || second) {
+    throw problem('DATA_INPUT', `images feed one input, but the model has ${inputs.length}`, {
+      fix: 'give the samples as .npz files with one array for each input name',
+    })
+  }
+  return { input, preprocess: resolvePreprocess(preprocessOf(options), input) }
+}
+
+/** @returns undefined for an unreadable image that `onError: 'skip'` leaves out. */
+export async function imageSample(
+  image: EncodedImage,
+  { input, preprocess }: ImageInput,
+  options: DataOptions,
+): Promise<Sample | undefined> {
+  try {
+    const pixels = await decodeImage(await image.bytes(), preprocess)
+    const feeds = { [input.name]: normalizePixels(pixels, preprocess, input.dtype) }
+    return image.label === undefined ? { id: image.id, feeds } : { id: image.id, feeds, label: image.label }
+  } catch (error) {
+    if (options.onError !== 'skip') throw unreadable(image.id, error)
+    options.diagnostics?.warn('DATA_SKIPPED', `left out an image that cannot be read: ${reason(error)}`, {
+      at: { file: image.id },
+    })
+    return undefined
+  }
+}
+
+function unreadable(file: string, error: unknown): Error {
+  const code = error instanceof FewbitError ? error.code : 'DATA_IMAGE'
+  return problem(
+    code,
+    `cannot use the image: ${reason(error)}`,
+    { at: { file }, fix: 'repair or remove the file, or skip such files with onError: "skip"' },
+    error,
+  )
+}
+
+const reason = (error: unknown): string =>
+  error instanceof FewbitError ? (error.diagnostics[0]?.message ?? error.message) : (error as Error).message
