@@ -54,6 +54,12 @@ export interface OpSignature<S extends AttrSchema = AttrSchema> {
   readonly attrs: S
 }
 
+/**
+ * A function property that may be called with a wider context than it declares. Definitions with different attributes
+ * share one registry; what keeps this sound is that contexts are only built from the definition they are given to.
+ */
+type Facet<A extends readonly unknown[], R> = { call(...args: A): R }['call'] | undefined
+
 /** Everything the project knows about one operator type. */
 export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S> {
   readonly type: string
@@ -69,16 +75,16 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
   /** Version after which the operator may not be used (Upsample: 10). */
   readonly deprecated: number | undefined
   /** Output types in order; undefined where nothing can be said. */
-  readonly infer: ((cx: InferContext<S>) => readonly (ValueType | undefined)[]) | undefined
+  readonly infer: Facet<[cx: InferContext<S>], readonly (ValueType | undefined)[]>
   /** Elements of output 0 when it is a small tensor (rank 0 or 1) computed by shape arithmetic. */
-  readonly elements: ((cx: InferContext<S>) => readonly Dim[] | undefined) | undefined
+  readonly elements: Facet<[cx: InferContext<S>], readonly Dim[] | undefined>
   /** Output 0 where the node itself holds it: Constant. */
-  readonly constant: ((cx: InferContext<S>) => Tensor | undefined) | undefined
+  readonly constant: Facet<[cx: InferContext<S>], Tensor | undefined>
   /** Multiply-accumulates of the node, from its types; undefined while shapes are open. */
-  readonly macs: ((cx: InferContext<S>, outputs: readonly (Shape | undefined)[]) => number | undefined) | undefined
+  readonly macs: Facet<[cx: InferContext<S>, outputs: readonly (Shape | undefined)[]], number | undefined>
   readonly quant: QuantTraits
   /** Axis of output channels in the weight input, e.g. 0 for Conv, 1 for ConvTranspose; may depend on attributes. */
-  readonly weightChannelAxis: ((attrs: AttrValues<S>, weightRank: number) => number) | undefined
+  readonly weightChannelAxis: Facet<[attrs: AttrValues<S>, weightRank: number], number>
 }
 
 /** What an operator file writes: everything optional but type, since and signature. */

@@ -13,7 +13,7 @@ import {
 } from '../ir/index.ts'
 import { type InferredNode, type InferScope, inferNode, nodeLabel, type ValueFacts } from '../ops/infer.ts'
 import { type OpRegistry, opsetIn, versionAt } from '../ops/registry.ts'
-import { type type type Diagnostics, FewbitError, must } from '../util/index.ts'
+import { type Diagnostics, FewbitError, must } from '../util/index.ts'
 import { mergeTypes, sameType } from './merge-types.ts'
 import type { Pass } from './pass.ts'
 
@@ -44,6 +44,13 @@ export function inferShapes(model: Model, options: InferShapesOptions): boolean 
     for (const value of graphValues(graph)) changed = write(value, inference.facts.type(value)) || changed
   }
   return changed
+}
+
+/** What inference knows about every value, elements of shape arithmetic included, without writing to the model. */
+export function inferFacts(model: Model, options: InferShapesOptions): ValueFacts {
+  const inference = new Inference(model, options, model.opsets)
+  inference.runGraph(model.graph)
+  return inference.facts
 }
 
 function write(value: Value, type: ValueType | undefined): boolean {

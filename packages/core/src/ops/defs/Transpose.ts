@@ -1,0 +1,27 @@
+import type { Shape } from '../../ir/index.ts'
+import { ints, optional } from '../attrs.ts'
+import { defineOp, type InferContext } from '../define-op.ts'
+import { openShape } from '../shared/dims.ts'
+import { typed } from '../shared/rules.ts'
+
+export const Transpose = defineOp({
+  type: 'Transpose',
+  since: [1, 13, 21, 23, 24, 25],
+  inputs: ['data'],
+  outputs: ['transposed'],
+  attrs: { perm: optional(ints()) },
+  infer: (cx) => [typed(cx, permute(cx, cx.attrs.perm))],
+  elements: (cx) => cx.elements(0),
+  quant: { roles: ['activation'], traits: ['scale-preserving'] },
+})
+
+function permute(cx: InferContext, perm: readonly number[] | undefined): Shape | undefined {
+  const shape = cx.input(0)?.shape
+  if (!shape) return perm && openShape(perm.length)
+  const order = perm ?? shape.map((_, i) => shape.length - 1 - i)
+  const legal = order.length === shape.length && new Set(order).size === order.length
+  if (!legal || order.some((i) => i < 0 || i >= shape.length)) {
+    cx.mismatch(`perm [${order.join(', ')}] does not fit rank ${shape.length}`)
+  }
+  return order.map((i) => shape[i] ?? null)
+}
