@@ -25,10 +25,12 @@ function reshape(cx: InferContext, allowZero: boolean): Shape | undefined {
   const output = target.map((d, i) => (copied(d) ? (input?.[i] ?? null) : d === -1 ? null : d))
   const open = target.flatMap((d, i) => (d === -1 || d === null ? [i] : []))
   const kept = new Set(target.flatMap((d, i) => (copied(d) ? [i] : [])))
-  const rest = input && quotient(
-    input.filter((_, i) => !kept.has(i)),
-    output.filter((_, i) => !kept.has(i) && !open.includes(i)),
-  )
+  const rest =
+    input &&
+    quotient(
+      input.filter((_, i) => !kept.has(i)),
+      output.filter((_, i) => !kept.has(i) && !open.includes(i)),
+    )
   const [hole] = open
   if (open.length === 0 && typeof rest === 'number' && rest !== 1) {
     cx.mismatch(`[${input?.join(', ')}] cannot take the shape [${target.join(', ')}]`)

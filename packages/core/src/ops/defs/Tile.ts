@@ -13,7 +13,12 @@ export const Tile = defineOp({
     if (shape && repeats && repeats.length !== shape.length) {
       cx.mismatch(`${repeats.length} repeats are given for rank ${shape.length}`)
     }
-    return [typed(cx, shape?.map((d, i) => mulDims(d, repeats?.[i] ?? null)))]
+    return [
+      typed(
+        cx,
+        shape?.map((d, i) => mulDims(d, repeats?.[i] ?? null)),
+      ),
+    ]
   },
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
