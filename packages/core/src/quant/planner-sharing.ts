@@ -39,13 +39,32 @@ function shareJoin(
   sharing: { groups: Groups<Value>; follows: Map<Value, Value> },
 ): void {
   const [output] = selection.outputs(c)
-  for (const i of c.data) {
-    const input = c.node.inputs[i]
-    if (!input || !output || fixedRangeOf(input, selection, sharing.follows)) continue
+  const inputs = c.data.flatMap((i) => c.node.inputs[i] ?? [])
+  // Codes that end where a Relu or Clip does can be shared with their like only: a wider range would bring the Relu back.
+  const bounds = new Map(inputs.map((input) => [input, fusedBounds(input, selection, sharing.follows)]))
+  const alike = new Set(bounds.values()).size === 1
+  for (const input of inputs) {
+    if (!output || fixedRangeOf(input, selection, sharing.follows)) continue
+    if (!alike && bounds.get(input) !== '') continue
     if (!isReadOnlyHere(input, c, selection, sharing.follows)) continue
     sharing.groups.union(output, input)
     if (!sharing.follows.has(input)) sharing.follows.set(input, output)
   }
+}
+
+/** Bounds of the fused activation behind a value, as text; empty if there is none. */
+function fusedBounds(value: Value, selection: Selection, follows: ReadonlyMap<Value, Value>): string {
+  const root = rootOf(value, follows)
+  const maker = selection.maker(root)
+  const fused = maker && selection.fused.get(maker.node)
+  return fused ? JSON.stringify(fused.bounds) : ''
+}
+
+/** The value whose elements these are in the end. */
+export function rootOf(value: Value, follows: ReadonlyMap<Value, Value>): Value {
+  let root = value
+  for (let up = follows.get(root); up; up = follows.get(root)) root = up
+  return root
 }
 
 /** True if the input, and whatever it is moved from, goes nowhere else. */
@@ -68,8 +87,7 @@ export function fixedRangeOf(
   selection: Selection,
   follows: ReadonlyMap<Value, Value>,
 ): (ParamSource & { kind: 'fixed' }) | undefined {
-  let root = value
-  for (let up = follows.get(root); up; up = follows.get(root)) root = up
+  const root = rootOf(value, follows)
   const maker = selection.maker(root)
   const range = maker?.node.outputs.includes(root) ? maker.def.quant.fixedRange : undefined
   return range && { kind: 'fixed', range: { lo: range[0], hi: range[1] } }

@@ -6,7 +6,7 @@ import type { Candidate, PlanContext } from './planner-candidates.ts'
 import { outputBounds } from './planner-fusion.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import type { Selection } from './planner-select.ts'
-import { fixedRangeOf, type Sharing, shareScales } from './planner-sharing.ts'
+import { fixedRangeOf, rootOf, type Sharing, shareScales } from './planner-sharing.ts'
 import { biasPlan, ConstantPlans, weightPlan } from './planner-weights.ts'
 import type { QuantSpec } from './spec.ts'
 
@@ -140,9 +140,8 @@ class ActivationPlans {
   }
 
   #followed(value: Value): Value | undefined {
-    let root: Value | undefined
-    for (let up = this.#sharing.follows.get(value); up; up = this.#sharing.follows.get(up)) root = up
-    return root
+    const root = rootOf(value, this.#sharing.follows)
+    return root === value ? undefined : root
   }
 
   /** An observer that somebody asked for by name: for the value, for the node that makes it, or for one that reads it. */
