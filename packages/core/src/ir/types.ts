@@ -41,3 +41,16 @@ export const isStatic = (shape: Shape | undefined): shape is readonly number[] =
 export function elementCount(shape: Shape | undefined): number | undefined {
   return isStatic(shape) ? shape.reduce((n, d) => n * d, 1) : undefined
 }
+
+/** True if two types say the same, denotations included. */
+export function sameType(a: ValueType | undefined, b: ValueType | undefined): boolean {
+  if (!a || !b || a.kind !== b.kind || a.denotation !== b.denotation) return a === b
+  if (a.kind === 'map') return b.kind === 'map' && a.key === b.key && sameType(a.value, b.value)
+  if ('element' in a) return 'element' in b && sameType(a.element, b.element)
+  return 'dtype' in b && a.dtype === b.dtype && sameShape(a.shape, b.shape)
+}
+
+export function sameShape(a: Shape | undefined, b: Shape | undefined): boolean {
+  if (!a || !b) return a === b
+  return a.length === b.length && a.every((dim, i) => dim === b[i])
+}
