@@ -1,0 +1,170 @@
+import {
+  type Batch,
+  batches,
+  type Dataset,
+  type Engine,
+  type Feeds,
+  modelInputs,
+  type Session,
+} from '../engine/index.ts'
+import { type Model, serializeModel, Tensor } from '../ir/index.ts'
+import { FewbitError, must, problem } from '../util/index.ts'
+import { StatsAccumulator } from './accumulate.ts'
+import { type InstrumentedModel, instrument } from './reducers.ts'
+import { mergeRequests, type StatRequest } from './requests.ts'
+import { SamplePosition, sampleStep } from './sampling.ts'
+import type { ChannelStats, StatsTable } from './stats.ts'
+
+export interface CollectOptions {
+  /** Stop after this many samples; default all. */
+  readonly samples?: number
+  /** Samples a run, where the model's batch axis is open; default 1. */
+  readonly batchSize?: number
+  /** Elements per sample that a histogram counts, about; Infinity counts all. Minima and maxima are exact in any case. */
+  readonly elements?: number
+  readonly onProgress?: (done: { readonly samples: number }) => void
+  readonly signal?: AbortSignal
+}
+
+/** Enough that 100 samples put 20 elements into each tail of the 99.99 percentile. */
+export const DEFAULT_ELEMENTS = 2048
+
+/**
+ * Measures the requested values in one pass over the data. Memory does not depend on the number of samples, and the result not on
+ * how they are batched.
+ * @throws FewbitError CALIB_EMPTY without data; CALIB_NONFINITE naming the first value, in graph order, that holds NaN or infinity;
+ * CALIB_VALUE; DATA_* and ENGINE_* from below; the signal's reason when aborted.
+ */
+export async function collectStats(
+  model: Model,
+  engine: Engine,
+  dataset: Dataset,
+  requests: readonly StatRequest[],
+  options: CollectOptions = {},
+): Promise<StatsTable> {
+  if (requests.length === 0) return new Map()
+  const instrumented = instrument(model, mergeRequests(requests))
+  const session = await engine.load(serializeModel(instrumented.model))
+  try {
+    return await collect(session, instrumented, model, dataset, options)
+  } finally {
+    await session.release()
+  }
+}
+
+async function collect(
+  session: Session,
+  instrumented: InstrumentedModel,
+  model: Model,
+  dataset: Dataset,
+  options: CollectOptions,
+): Promise<StatsTable> {
+  const collector = new Collector(session, instrumented, options.elements ?? DEFAULT_ELEMENTS)
+  const { batchSize = 1, samples: limit = Number.POSITIVE_INFINITY, signal } = options
+  let samples = 0
+  const batching = { batchSize, limit, ...(signal ? { signal } : {}) }
+  for await (const batch of nonEmpty(batches(dataset, modelInputs(model), batching), dataset)) {
+    await collector.add(batch)
+    signal?.throwIfAborted()
+    samples += batch.samples.length
+    options.onProgress?.({ samples })
+  }
+  return collector.build()
+}
+
+/** Passes batches on; calibration without data has its own name, because its remedy is another option. */
+async function* nonEmpty(source: AsyncIterable<Batch>, dataset: Dataset): AsyncGenerator<Batch> {
+  try {
+    yield* source
+  } catch (error) {
+    if (!(error instanceof FewbitError) || error.code !== 'DATA_EMPTY') throw error
+    const fix = 'give calibration data with at least one sample'
+    throw problem('CALIB_EMPTY', `"${dataset.name}" has no samples to calibrate on`, { fix }, error)
+  }
+}
+
+class Collector {
+  readonly #session: Session
+  readonly #instrumented: InstrumentedModel
+  readonly #accumulators: StatsAccumulator[]
+  readonly #elements: number
+  #positions: SamplePosition[] | undefined
+
+  constructor(session: Session, instrumented: InstrumentedModel, elements: number) {
+    this.#session = session
+    this.#instrumented = instrumented
+    this.#accumulators = instrumented.requests.map(() => new StatsAccumulator())
+    this.#elements = elements
+  }
+
+  async add(batch: Batch): Promise<void> {
+    this.#positions ??= await this.#firstPositions(batch)
+    const outputs = await this.#run(batch.feeds, this.#positions)
+    const sizes = numbers(outputs, this.#instrumented.sizes)
+    const minima = numbers(outputs, this.#instrumented.minima)
+    const maxima = numbers(outputs, this.#instrumented.maxima)
+    for (const [i, accumulator] of this.#accumulators.entries()) {
+      const count = sizes[i] as number
+      if (count === 0) continue
+      const [min, max] = [minima[i] as number, maxima[i] as number]
+      const position = this.#positions[i] as SamplePosition
+      const sample = this.#sample(outputs, i, position)
+      const channels = this.#channels(outputs, i)
+      if (!isAllFinite(min, max, sample)) throw this.#nonFinite(i, batch)
+      accumulator.add({ count, min, max, ...(sample ? { sample } : {}), ...(channels ? { channels } : {}) })
+      position.advance(count)
+    }
+  }
+
+  build(): StatsTable {
+    const { requests } = this.#instrumented
+    const seen = [...this.#accumulators.entries()].filter(([, accumulator]) => accumulator.count > 0)
+    return new Map(seen.map(([i, accumulator]) => [must(requests[i], 'request').value, accumulator.build()]))
+  }
+
+  /** Sizes are known once something has run: the first batch runs once more than it would have to. */
+  async #firstPositions(batch: Batch): Promise<SamplePosition[]> {
+    const unknown = this.#accumulators.map(() => new SamplePosition(Number.MAX_SAFE_INTEGER))
+    const sizes = numbers(await this.#run(batch.feeds, unknown), this.#instrumented.sizes)
+    return Array.from(sizes, (size) => new SamplePosition(sampleStep(size / batch.rows, this.#elements)))
+  }
+
+  #run(feeds: Feeds, positions: readonly SamplePosition[]): Promise<Feeds> {
+    const slices = positions.flatMap(({ start, step }) => [start, step])
+    return this.#session.run({ ...feeds, [this.#instrumented.slices]: Tensor.int64([slices.length], slices) })
+  }
+
+  #sample(outputs: Feeds, i: number, position: SamplePosition): Float32Array | undefined {
+    const name = this.#instrumented.samples[i]
+    if (name === undefined) return undefined
+    const values = numbers(outputs, name) as Float32Array
+    return this.#instrumented.isStrided ? values : position.pick(values)
+  }
+
+  #channels(outputs: Feeds, i: number): ChannelStats | undefined {
+    const names = this.#instrumented.channels[i]
+    const axis = this.#instrumented.requests[i]?.channelAxis
+    if (!names || axis === undefined) return undefined
+    return {
+      axis,
+      min: Float64Array.from(numbers(outputs, names.min)),
+      max: Float64Array.from(numbers(outputs, names.max)),
+    }
+  }
+
+  #nonFinite(i: number, batch: Batch): FewbitError {
+    const { value } = must(this.#instrumented.requests[i], 'request')
+    const ids = batch.samples.map((sample) => sample.id).join(', ')
+    return problem('CALIB_NONFINITE', `"${value}" holds NaN or infinity`, {
+      at: { value },
+      notes: [`first seen with ${ids}`, 'values before it in the graph are finite'],
+      fix: 'check the preprocessing and that the float model works on this data; such a tensor cannot be quantized',
+    })
+  }
+}
+
+const numbers = (outputs: Feeds, name: string) => must(outputs[name], `output ${name}`).numbers()
+
+function isAllFinite(min: number, max: number, sample: Float32Array | undefined): boolean {
+  return Number.isFinite(min) && Number.isFinite(max) && !sample?.some(Number.isNaN)
+}
