@@ -1,13 +1,17 @@
-import { byteLength, bytesOf, type DType, dtypeInfo, problem, type TypedArray, viewAs } from '../util/index.ts'
-import { decodeNumbers, encodeNumbers } from '../util/numbers.ts'
+import type { TensorSource } from '../onnx/source.ts'
+import {
+  byteLength,
+  bytesOf,
+  type DType,
+  decodeNumbers,
+  dtypeInfo,
+  encodeNumbers,
+  problem,
+  type TypedArray,
+  viewAs,
+} from '../util/index.ts'
 
-/** Where a tensor's bytes live. Reading may go to disk each time; nothing is cached. */
-export interface TensorSource {
-  readonly byteLength: number
-  read(): Uint8Array
-  /** Set where the bytes are a range of a file other than the model's own. */
-  readonly external?: { readonly location: string; readonly offset: number }
-}
+export type { TensorSource }
 
 /**
  * An immutable n-dimensional array in ONNX's layout: row-major, little-endian, sub-byte types packed low bits first.

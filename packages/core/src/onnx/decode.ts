@@ -40,6 +40,11 @@ export function decodeModel(source: ByteSource, options: DecodeOptions = {}): Mo
   throw problem('ONNX_NO_GRAPH', 'the bytes hold no ONNX graph', { at, fix: 'check that the file is an ONNX model' })
 }
 
+/** Decodes a tensor that stands alone in a file, as in ONNX's test data. @throws FewbitError ONNX_*. */
+export function decodeTensor(source: ByteSource, options: DecodeOptions = {}): TensorProto {
+  return new Decoder(source, options).message(TensorProtoSchema, source.size) as TensorProto
+}
+
 class Decoder {
   readonly #cursor: Cursor
   readonly #context: FileContext
