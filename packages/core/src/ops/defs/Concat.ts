@@ -13,6 +13,7 @@ export const Concat = defineOp({
   attrs: { axis: int() },
   infer: (cx) => [typed(cx, concatShape(cx, range(cx.inputCount), cx.attrs.axis))],
   elements: (cx) => {
+    if (cx.input(0)?.shape?.length !== 1) return undefined
     const lists = range(cx.inputCount).map((i) => cx.elements(i))
     return lists.every((list) => list !== undefined) ? lists.flat() : undefined
   },

@@ -23,7 +23,7 @@ export const Gather = defineOp({
 
 function gatherElements(cx: InferContext): readonly Dim[] | undefined {
   const data = cx.elements(0)
-  const indices = knownElements(cx, 1)
+  const indices = (cx.input(1)?.shape?.length ?? 2) <= 1 ? knownElements(cx, 1) : undefined
   return data && indices?.map((i) => data[i < 0 ? i + data.length : i] ?? null)
 }
 

@@ -53,7 +53,7 @@ function quotient(above: Shape, below: Shape): Dim {
   }
   const symbols = rest.filter((d) => typeof d !== 'number')
   const size = rest.reduce<number>((n, d) => (typeof d === 'number' ? n * d : n), 1)
-  if (divisor === 0) return size === 0 && symbols.length === 0 ? null : null
+  if (divisor === 0) return null
   if (symbols.length === 0) return size / divisor
   return symbols.length === 1 && size === divisor ? (symbols[0] ?? null) : null
 }

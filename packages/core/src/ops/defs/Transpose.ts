@@ -11,7 +11,6 @@ export const Transpose = defineOp({
   outputs: ['transposed'],
   attrs: { perm: optional(ints()) },
   infer: (cx) => [typed(cx, permute(cx, cx.attrs.perm))],
-  elements: (cx) => cx.elements(0),
   quant: { roles: ['activation'], traits: ['scale-preserving'] },
 })
 

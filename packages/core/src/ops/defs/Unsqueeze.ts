@@ -13,7 +13,7 @@ export const Unsqueeze = defineOp({
   attrs: { axes: until(13, ints()) },
   before: { 13: { inputs: ['data'] } },
   infer: (cx) => [typed(cx, unsqueeze(cx, cx.attrs.axes))],
-  elements: (cx) => cx.elements(0),
+  elements: (cx) => (cx.input(0)?.shape?.length === 0 ? cx.elements(0) : undefined),
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

@@ -7,10 +7,10 @@ import { shapeOfMinRank } from './rules.ts'
 
 export const groupedConvAttrs = { ...convAttrs, group: int(1) }
 
-/** [N, M, spatial…] of a convolution of X [N, C, spatial…] with W [M, C/group, kernel…]. */
-export function convShape(cx: InferContext<typeof groupedConvAttrs>): Shape | undefined {
+/** [N, M, spatial…] of a convolution of X [N, C, spatial…] with W [M, C/group, kernel…], which is input `weight`. */
+export function convShape(cx: InferContext<typeof groupedConvAttrs>, weight = 1): Shape | undefined {
   const x = shapeOfMinRank(cx, 0, 3)
-  const w = shapeOfMinRank(cx, 1, 3)
+  const w = shapeOfMinRank(cx, weight, 3)
   if (!x) return w && openShape(w.length)
   const channels = mulDims(w?.[1] ?? null, cx.attrs.group)
   if (dimsConflict(x[1] ?? null, channels)) {
