@@ -72,7 +72,7 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
    * Attributes are replaced one by one; those that a version added or dropped say so themselves (`from`, `until`).
    */
   readonly before: Readonly<Record<number, Partial<OpSignature>>>
-  /** Version after which the operator may not be used (Upsample: 10). */
+  /** First version in which the operator no longer exists (Upsample: 10). */
   readonly deprecated: number | undefined
   /** Output types in order; undefined where nothing can be said. */
   readonly infer: Facet<[cx: InferContext<S>], readonly (ValueType | undefined)[]>

@@ -10,8 +10,8 @@ const attrs = { mode: string('nearest'), scales: until(9, floats()) }
 /** Resize's predecessor, with the asymmetric coordinate rule. Version 1 named two scales and is not supported. */
 export const Upsample = defineOp({
   type: 'Upsample',
-  since: [7, 9, 10],
-  deprecated: 9,
+  since: [7, 9],
+  deprecated: 10,
   inputs: ['X', 'scales'],
   outputs: ['Y'],
   before: { 9: { inputs: ['X'] } },

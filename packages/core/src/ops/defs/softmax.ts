@@ -1,5 +1,6 @@
 import { int } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { normalizeAxis } from '../shared/dims.ts'
 import { likeInput } from '../shared/rules.ts'
 import type { QuantTraits } from '../traits.ts'
 
@@ -15,7 +16,11 @@ const softmax = (type: string, quant: QuantTraits) =>
     outputs: ['output'],
     before: { 13: { attrs: { axis: int(1) } } },
     attrs: { axis: int(-1) },
-    infer: likeInput,
+    infer(cx) {
+      const rank = cx.input(0)?.shape?.length
+      if (rank) normalizeAxis(cx, cx.attrs.axis, rank)
+      return likeInput(cx)
+    },
     quant: { roles: ['activation'], ...quant },
   })
 
