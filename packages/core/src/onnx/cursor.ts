@@ -3,6 +3,7 @@ import type { ByteSource } from './source.ts'
 
 const WINDOW = 1 << 16
 const COPY_BELOW = 4096
+const DAMAGED = 'check that the file is an ONNX model and was copied completely'
 
 /** Reads protobuf primitives from a source through a window, so that a file is never loaded as a whole. */
 export class Cursor {
@@ -25,7 +26,7 @@ export class Cursor {
 
   /** The error for bytes that are not a model, with the byte that it was noticed at. */
   fail(code: string, message: string): Error {
-    return problem(code, message, { at: { ...this.#place(), byte: this.position } })
+    return problem(code, message, { at: { ...this.#place(), byte: this.position }, fix: DAMAGED })
   }
 
   byte(): number {
