@@ -1,1 +1,3 @@
-export {}
+export * from './conformance.ts'
+export * from './models.ts'
+export * from './run-model.ts'

@@ -1,3 +1,4 @@
+export * from './convert-opset/index.ts'
 export * from './dead-code.ts'
 export { attributesKey, structuralHash, tensorKey } from './fingerprint.ts'
 export * from './fold-constants.ts'
