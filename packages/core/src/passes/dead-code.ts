@@ -48,7 +48,7 @@ export function removeWithSubgraphs(node: Node): void {
   node.graph?.remove(node)
 }
 
-/** Which outputs a BatchNormalization has decides whether it trains, so operators with effects keep theirs. */
+/** Before version 14 the outputs that a BatchNormalization has decide whether it trains, so it keeps them. */
 function dropOptionalOutputs(node: Node, read: readonly boolean[], cx: RuleContext): boolean {
   const optional = optionalOutputs(node, cx)
   let modified = false
@@ -63,6 +63,6 @@ function dropOptionalOutputs(node: Node, read: readonly boolean[], cx: RuleConte
 function optionalOutputs(node: Node, cx: RuleContext): readonly boolean[] {
   const def = cx.ops.of(node)
   const version = def && versionIn(def, cx.model)
-  if (!def || version === undefined || cx.hasTrait(node, 'impure') || node.opType === 'BatchNormalization') return []
+  if (!def || version === undefined || node.opType === 'BatchNormalization') return []
   return signatureAt(def, version).outputs.map((text) => parameter(text).optional)
 }
