@@ -1,5 +1,14 @@
-import { allGraphs, asTensor, type Graph, type Model, type Node } from '../ir/index.ts'
-import { inferContext, type OpRegistry, versionIn } from '../ops/index.ts'
+import {
+  allGraphs,
+  asTensor,
+  type Graph,
+  type Model,
+  type Node,
+  tensorType,
+  type Value,
+  type ValueType,
+} from '../ir/index.ts'
+import { DECLARED_FACTS, inferContext, type OpRegistry, versionIn } from '../ops/index.ts'
 import { Diagnostics, invariant } from '../util/index.ts'
 import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
 import { type Candidate, eligibility, type PlanContext } from './planner-candidates.ts'
@@ -166,12 +175,18 @@ const CHOSEN: Record<'accumulate' | 'light' | 'pass', Reason> = {
   pass: { code: 'MOVES_CODES', text: 'it moves elements without changing them, so that it moves their codes' },
 }
 
+/** Multiply-accumulates for one sample: an open batch axis, which comes first, counts as 1. */
 function macsOf(node: Node, { ops, model }: PlanContext): number | undefined {
   const def = ops.of(node)
   const version = def && versionIn(def, model)
   if (!def?.macs || version === undefined) return undefined
-  return def.macs(
-    inferContext(def, node, version),
-    node.outputs.map((v) => asTensor(v?.type)?.shape),
-  )
+  const facts = { ...DECLARED_FACTS, type: (value: Value) => oneSample(value.type) }
+  const shapes = node.outputs.map((v) => asTensor(oneSample(v?.type))?.shape)
+  return def.macs(inferContext(def, node, version, { facts }), shapes)
+}
+
+function oneSample(type: ValueType | undefined): ValueType | undefined {
+  const tensor = asTensor(type)
+  const [batch, ...rest] = tensor?.shape ?? []
+  return tensor && batch !== undefined && typeof batch !== 'number' ? tensorType(tensor.dtype, [1, ...rest]) : type
 }

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest'
+import { attribute, Graph, GraphBuilder, Model, Tensor, tensorType, type Value, valuesByName } from '../ir/index.ts'
+import { defaultOps } from '../ops/index.ts'
+import { inferShapes } from '../passes/index.ts'
+import { onnxruntime } from '../targets/index.ts'
+import { Diagnostics } from '../util/index.ts'
+import { materialize, requiredOpset } from './materialize.ts'
+import { planQuantization } from './planner.ts'
+import type { PlannerOptions } from './planner-options.ts'
+import { resolveParams } from './resolve-params.ts'
+import type { QuantParams, Range } from './spec.ts'
+
+function finish(b: GraphBuilder, outputs: readonly Value[], opset = 17): Model {
+  for (const value of outputs) b.output(value)
+  const model = new Model(b.graph)
+  model.opsets.set('', opset)
+  inferShapes(model, { ops: defaultOps })
+  return model
+}
+
+/** x[1,2] · w[2,3] + b, with numbers that are worked out by hand below. */
+function gemm(weights: readonly number[], bias: readonly number[], opset = 17): Model {
+  const b = new GraphBuilder(new Graph('g'))
+  const x = b.input('x', tensorType('float32', [1, 2]))
+  const w = b.constant('w', Tensor.float32([2, 3], weights))
+  const c = b.constant('b', Tensor.float32([3], bias))
+  return finish(b, [b.op('Gemm', [x, w, c], {}, { name: 'fc', output: 'y' })], opset)
+}
+
+const ranges = (entries: Record<string, Range>) => ({ activations: new Map(Object.entries(entries)) })
+
+function quantized(model: Model, chosen: Record<string, Range>, options: PlannerOptions = {}) {
+  const plan = planQuantization(model, onnxruntime, defaultOps, options)
+  const diagnostics = new Diagnostics()
+  const params = resolveParams(model, plan, ranges(chosen), diagnostics)
+  return { plan, params, diagnostics, model: materialize(model, plan, params) }
+}
+
+const numbers = (model: Model, name: string): number[] =>
+  Array.from(valuesByName(model.graph).get(name)?.constant?.numbers() ?? [])
+
+describe('materialize', () => {
+  it('stores weights and biases as integers on the right grids', () => {
+    const float = gemm([1.27, -0.5, 0, -0.635, 1, 0.254], [0.51, -0.1, 0])
+    const { model } = quantized(float, { x: { lo: 0, hi: 2.55 } })
+    // Scale of x: 2.55 / 255 = 0.01. Scales of the columns: 1.27, 1, 0.254 over 127.
+    expect(numbers(model, 'x_scale')[0]).toBeCloseTo(0.01, 8)
+    expect(numbers(model, 'w_scale').map((s) => s * 127)).toEqual([1.27, 1, 0.254].map((v) => expect.closeTo(v, 6)))
+    expect(numbers(model, 'w_quantized')).toEqual([127, -64, 0, -64, 127, 127].map((v) => v))
+    // 0.51 / (0.01 · 0.01), −0.1 / (0.01 · 1/127), 0.
+    expect(numbers(model, 'b_quantized')).toEqual([5100, -1270, 0])
+    expect(valuesByName(model.graph).get('b_quantized')?.constant?.dtype).toBe('int32')
+  })
+
+  it('keeps the names of inputs and outputs and drops the float constants', () => {
+    const { model } = quantized(gemm([1, 1, 1, 1, 1, 1], [0, 0, 0]), { x: { lo: -1, hi: 1 } })
+    expect(model.graph.inputs.map((v) => v.name)).toEqual(['x'])
+    expect(model.graph.outputs.map((v) => v.name)).toEqual(['y'])
+    expect(
+      [...model.graph.initializers]
+        .filter((v) => v.constant?.dtype === 'float32')
+        .map((v) => v.name)
+        .sort(),
+    ).toEqual(['b_scale', 'w_scale', 'x_scale'])
+    expect([...model.graph.nodes].map((n) => n.opType)).toEqual([
+      'DequantizeLinear',
+      'DequantizeLinear',
+      'QuantizeLinear',
+      'DequantizeLinear',
+      'Gemm',
+    ])
+  })
+
+  it('quantizes a value once and rewires the planned readers only', () => {
+    const b = new GraphBuilder(new Graph('g'))
+    const x = b.input('x', tensorType('float32', [1, 2, 4, 4]))
+    const w = (name: string) => b.constant(name, Tensor.float32([2, 2, 1, 1], [1, 2, 3, 4]))
+    const one = b.op('Conv', [x, w('w1')], {}, { name: 'one', output: 'a' })
+    const two = b.op('Conv', [x, w('w2')], {}, { name: 'two', output: 'c' })
+    const neg = b.op('Neg', [x], {}, { name: 'neg', output: 'n' })
+    const r = { lo: -1, hi: 1 }
+    const { model } = quantized(finish(b, [one, two, neg]), { x: r, a: r, c: r })
+    const readers = (name: string) =>
+      valuesByName(model.graph)
+        .get(name)
+        ?.consumers()
+        .map((n) => n.name)
+    expect(readers('x')).toEqual(['neg', 'x_QuantizeLinear'])
+    expect(readers('x_dequantized')).toEqual(['one', 'two'])
+    expect(model.graph.outputs.map((v) => [v.name, v.producer?.opType])).toEqual([
+      ['a', 'DequantizeLinear'],
+      ['c', 'DequantizeLinear'],
+      ['n', 'Neg'],
+    ])
+  })
+
+  it('packs 4-bit weights, and asks for the opset that has them', () => {
+    const float = gemm([0.7, -0.7, 0.1, 0.2, 0.3, 0.4], [0, 0, 0], 21)
+    const { model, plan } = quantized(float, { x: { lo: 0, hi: 1 } }, { scheme: 'w4a8' })
+    expect(requiredOpset(plan)).toBe(21)
+    const weight = valuesByName(model.graph).get('w_quantized')?.constant
+    expect([weight?.dtype, weight?.byteLength]).toEqual(['int4', 3])
+    const low = gemm([1, 1, 1, 1, 1, 1], [0, 0, 0])
+    expect(() => quantized(low, { x: { lo: 0, hi: 1 } }, { scheme: 'w4a8' })).toThrow(/MATERIALIZE_OPSET.*opset 21/)
+  })
+})
+
+describe('resolveParams', () => {
+  it('raises weight scales until the bias fits, in the channel that needs it', () => {
+    const float = gemm([1e-9, 1, 1, 1e-9, 1, 1], [100, 1, 0])
+    const { params, diagnostics, model } = quantized(float, { x: { lo: 0, hi: 1 } })
+    const weight = params.get('w') as QuantParams
+    // 100 / (1/255 · s) must stay below 2^31 less the reach of two products, 2 · 255 · 127.
+    expect(weight.scale[0]).toBeGreaterThanOrEqual(100 / ((2 ** 31 - 1 - 2 * 255 * 127) / 255))
+    expect(weight.scale[0]).toBeLessThan(1.001 * (100 / (2 ** 31 / 255)))
+    expect(weight.scale[1]).toBeCloseTo(1 / 127, 8)
+    const [code] = numbers(model, 'b_quantized')
+    expect(code).toBeLessThan(2 ** 31 - 1)
+    // The stored bias is what it was, to a part in 2^22.
+    expect(((code as number) * (weight.scale[0] as number)) / 255).toBeCloseTo(100, 3)
+    expect(diagnostics.list.map((d) => d.code)).toEqual(['BIAS_RANGE'])
+  })
+
+  it.each([6, 0.3, 1.7, 20, 3.3, 5.3, 1e-3])('never lets codes reach beyond a Clip at %d', (limit) => {
+    const b = new GraphBuilder(new Graph('g'))
+    const x = b.input('x', tensorType('float32', [1, 1, 2, 2]))
+    const conv = b.op('Conv', [x, b.constant('w', Tensor.float32([1, 1, 1, 1], [1]))], {}, { name: 'conv' })
+    const scalar = (name: string, v: number) => b.constant(name, Tensor.float32([], [v]))
+    const y = b.op('Clip', [conv, scalar('lo', 0), scalar('hi', limit)], {}, { name: 'clip', output: 'y' })
+    // An observer may answer with more than there is.
+    const { params } = quantized(finish(b, [y]), { x: { lo: -1, hi: 1 }, y: { lo: -0.1, hi: limit * 1.3 } })
+    const { scale, zeroPoint } = params.get('y') as QuantParams
+    expect(zeroPoint).toEqual([0])
+    const top = Math.fround(255 * (scale[0] as number))
+    expect(top).toBeLessThanOrEqual(Math.fround(limit))
+    expect(top).toBeGreaterThan(limit * 0.99999)
+  })
+
+  it('joins the ranges of a group', () => {
+    const b = new GraphBuilder(new Graph('g'))
+    const x = b.input('x', tensorType('float32', [1, 2, 4, 4]))
+    const w = (name: string, k = 2) => b.constant(name, Tensor.float32([2, k, 1, 1], new Float32Array(2 * k).fill(1)))
+    const one = b.op('Conv', [x, w('w1')], {}, { name: 'one', output: 'a' })
+    const pool = b.op('MaxPool', [one], { kernel_shape: attribute.ints([2, 2]) }, { name: 'pool', output: 'p' })
+    const cat = b.op('Concat', [pool, pool], { axis: attribute.int(1) }, { name: 'cat', output: 'j' })
+    const model = finish(b, [b.op('Conv', [cat, w('w2', 4)], {}, { name: 'two', output: 'y' })])
+    const plan = planQuantization(model, onnxruntime, defaultOps)
+    const chosen = ranges({ x: { lo: 0, hi: 1 }, a: { lo: -1, hi: 1 }, j: { lo: 0, hi: 4.1 }, y: { lo: 0, hi: 1 } })
+    const params = resolveParams(model, plan, chosen, new Diagnostics())
+    expect(params.get('a')?.scale[0]).toBeCloseTo(5.1 / 255, 7)
+    expect(params.get('a')?.zeroPoint).toEqual([50])
+  })
+
+  it('names a tensor whose range is missing', () => {
+    const model = gemm([1, 1, 1, 1, 1, 1], [0, 0, 0])
+    const plan = planQuantization(model, onnxruntime, defaultOps)
+    expect(() => resolveParams(model, plan, ranges({}), new Diagnostics())).toThrow(/PARAMS_MISSING.*"x"/)
+  })
+})
