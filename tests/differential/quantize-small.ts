@@ -21,6 +21,7 @@ import { inferShapes } from '@fewbit/core/passes'
 import {
   materialize,
   measuredTensors,
+  type ParamsTable,
   type PlannerOptions,
   planQuantization,
   type QuantPlan,
@@ -96,6 +97,8 @@ export interface SmallResult {
   readonly integer: Feeds
   readonly simulated: Feeds
   readonly diagnostics: Diagnostics
+  readonly feeds: Feeds
+  readonly params: ParamsTable
 }
 
 /** Plans, measures on one random feed, materializes and runs: float, fused integers, and unfused simulation. */
@@ -117,6 +120,8 @@ export async function quantizeSmall(float: Model, options: PlannerOptions = {}):
     integer,
     simulated: await run(bytes, feeds, { optimization: 'simulate' }),
     diagnostics,
+    feeds,
+    params,
   }
 }
 
