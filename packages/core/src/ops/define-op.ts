@@ -40,6 +40,8 @@ export interface InferContext<S extends AttrSchema = AttrSchema> {
    * Floating-point inputs too, because exporters compute sizes as `Floor(Cast(size) * scale)`.
    */
   elements(i: number): readonly Dim[] | undefined
+  /** The same for any rank, row by row: exporters build padding lists as matrices. */
+  flatElements(i: number): readonly Dim[] | undefined
   /** Infers the nested graphs of an attribute with the given input types; returns their output types. */
   subgraph(name: string, inputs: readonly (ValueType | undefined)[]): readonly (ValueType | undefined)[]
   /** @throws FewbitError SHAPE_MISMATCH naming the node. For contradictions only, never for the unknown. */
@@ -76,7 +78,7 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
   readonly deprecated: number | undefined
   /** Output types in order; undefined where nothing can be said. */
   readonly infer: Facet<[cx: InferContext<S>], readonly (ValueType | undefined)[]>
-  /** Elements of output 0 when it is a small tensor (rank 0 or 1) computed by shape arithmetic. */
+  /** Elements of output 0, row by row, when it is a small tensor computed by shape arithmetic. */
   readonly elements: Facet<[cx: InferContext<S>], readonly Dim[] | undefined>
   /** Output 0 where the node itself holds it: Constant. */
   readonly constant: Facet<[cx: InferContext<S>], Tensor | undefined>

@@ -108,7 +108,8 @@ export function inferContext<S extends AttrSchema>(
     inputType: typeOf,
     input: (i) => asTensor(typeOf(i)),
     constant: (i) => mapValue(at(i), (value) => constantOf(value, facts)),
-    elements: (i) => mapValue(at(i), (value) => elementsOf(value, facts)),
+    elements: (i) => mapValue(at(i), (value) => (rankOf(value, facts) > 1 ? undefined : flatElementsOf(value, facts))),
+    flatElements: (i) => mapValue(at(i), (value) => flatElementsOf(value, facts)),
     subgraph(name, inputs) {
       const a = node.attributes.get(name)
       return a?.kind === 'graph' ? (scope.subgraph?.(a.value, inputs) ?? a.value.outputs.map(() => undefined)) : []
@@ -131,7 +132,10 @@ function constantOf(value: Value, facts: ValueFacts): Tensor | undefined {
   return Tensor.fromNumbers(type.dtype, type.shape as readonly number[], elements)
 }
 
-function elementsOf(value: Value, facts: ValueFacts): readonly Dim[] | undefined {
+/** An unknown rank counts as 1: only rules that compute shapes record elements. */
+const rankOf = (value: Value, facts: ValueFacts): number => asTensor(facts.type(value))?.shape?.length ?? 1
+
+function flatElementsOf(value: Value, facts: ValueFacts): readonly Dim[] | undefined {
   const known = facts.elements(value)
   if (known) return known
   const constant = facts.constant(value)
@@ -139,16 +143,16 @@ function elementsOf(value: Value, facts: ValueFacts): readonly Dim[] | undefined
   return blankElements(asTensor(facts.type(value))?.shape)
 }
 
-/** The elements of a small numeric constant of rank 0 or 1. */
+/** The elements of a small numeric constant, row by row. */
 export function constantElements(constant: Tensor): readonly number[] | undefined {
   const { kind } = dtypeInfo(constant.dtype)
-  if (constant.dims.length > 1 || constant.size > MAX_ELEMENTS || kind === 'string' || kind === 'complex') return
+  if (constant.size > MAX_ELEMENTS || kind === 'string' || kind === 'complex') return
   return Array.from(constant.numbers())
 }
 
 /** As many unknowns as the type says there are elements. */
 function blankElements(shape: Shape | undefined): readonly null[] | undefined {
-  const count = shape && shape.length <= 1 ? elementCount(shape) : undefined
+  const count = elementCount(shape)
   return count !== undefined && count <= MAX_ELEMENTS ? Array<null>(count).fill(null) : undefined
 }
 

@@ -12,7 +12,7 @@ export const Reshape = defineOp({
   outputs: ['reshaped'],
   attrs: { allowzero: from(14, int(0)) },
   infer: (cx) => [typed(cx, reshape(cx, cx.attrs.allowzero === 1))],
-  elements: (cx) => ((lengthOf(cx, 1) ?? 2) <= 1 ? cx.elements(0) : undefined),
+  elements: (cx) => cx.flatElements(0),
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

@@ -3,6 +3,7 @@ import { ints, optional, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
 import { given } from '../shared/data-rules.ts'
 import { knownElements, normalizeAxes, openShape } from '../shared/dims.ts'
+import { sliceFlat } from '../shared/flat-elements.ts'
 import { typed } from '../shared/rules.ts'
 
 const attrs = { axes: until(10, optional(ints())), ends: until(10, ints()), starts: until(10, ints()) }
@@ -77,10 +78,16 @@ function indices(size: number, start: number, end: number, step: number): number
 }
 
 function sliceElements(cx: InferContext<typeof attrs>): readonly Dim[] | undefined {
-  const data = cx.elements(0)
-  const [bounds, ...others] = (data && boundsOf(cx, 1)) ?? []
-  if (!data || !bounds || others.length > 0) return undefined
-  const { start, end, step } = bounds
-  if (typeof start !== 'number' || typeof end !== 'number' || typeof step !== 'number' || step === 0) return undefined
-  return indices(data.length, start, end, step).map((i) => data[i] ?? null)
+  const shape = cx.input(0)?.shape
+  const data = shape && cx.flatElements(0)
+  const bounds = data && boundsOf(cx, shape.length)
+  if (!bounds) return undefined
+  const picks: (readonly number[] | undefined)[] = []
+  for (const { axis, start, end, step } of bounds) {
+    const size = shape[axis]
+    if (typeof size !== 'number' || typeof start !== 'number' || typeof end !== 'number') return undefined
+    if (typeof step !== 'number' || step === 0) return undefined
+    picks[axis] = indices(size, start, end, step)
+  }
+  return sliceFlat(data, shape, picks)
 }
