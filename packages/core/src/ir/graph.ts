@@ -164,6 +164,15 @@ export class Node {
     }
   }
 
+  /** Drops outputs from position `length` on. Nothing may read them. */
+  truncateOutputs(length: number): void {
+    for (const output of this.#outputs.slice(length)) {
+      invariant(!output || output.useCount === 0, () => `"${output?.name}" is still read`)
+      if (output) [output.producer, output.outputIndex] = [null, -1]
+    }
+    this.#outputs.length = Math.min(length, this.#outputs.length)
+  }
+
   /** The graphs held by attributes (`If`, `Loop`, `Scan`), in attribute order. */
   subgraphs(): Graph[] {
     return [...this.attributes.values()].flatMap((a) => [...subgraphs(a)])
