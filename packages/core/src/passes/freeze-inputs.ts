@@ -18,6 +18,8 @@ export const freezeInputs: Pass = {
       return { modified: false }
     }
     freezeInputDefaults(model)
+    // Rules add initializers that are no inputs, which older versions do not know.
+    model.irVersion = 4
     const text = `${defaults.length} initializers are no longer graph inputs`
     cx.trace({ pass: freezeInputs.name, kind: 'fired', node: model.graph.name, text })
     return { modified: true }

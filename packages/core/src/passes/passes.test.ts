@@ -219,6 +219,13 @@ describe('constants', () => {
     expect(current.graph.inputs).toHaveLength(2)
   })
 
+  it('raises old files to the version in which initializers need not be inputs', async () => {
+    const model = modelOf((b, x) => b.op('Relu', [x]))
+    model.irVersion = 3
+    expect((await run(model, [PASSES['freeze-inputs']])).converged).toBe(true)
+    expect(model.irVersion).toBe(4)
+  })
+
   it('computes known shape arithmetic, and keeps a dynamic batch in Reshape', async () => {
     const model = modelOf((b, x) => {
       const n = b.op('Gather', [b.op('Shape', [x]), b.constant('i', Tensor.int64([1], [0]))])
