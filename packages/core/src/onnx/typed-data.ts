@@ -93,28 +93,36 @@ const wrongSize = (data: TypedData, actual: number): FewbitError =>
     { at: data.at },
   )
 
-function fromEntries({ entries, dtype }: TypedData): Uint8Array {
-  const out: TypedArray = new (storageOf(dtype))(entries.length)
-  for (let i = 0; i < entries.length; i++) out[i] = entries[i] as number
-  if (dtype === 'bool') normalizeBool(out)
-  return bytesOf(out)
+function fromEntries(data: TypedData): Uint8Array {
+  const out = new (entryType(data.dtype))(data.entries.length)
+  storeEntries(data, out)
+  return finish(out, data.dtype)
 }
 
 const fromFloats = (data: TypedData): Uint8Array =>
   concatBytes([fromEntries(data), ...data.segments.map((segment) => segment.read())])
 
 function fromVarints(data: TypedData): Uint8Array {
-  const out = new (storageOf(data.dtype))(unitsOf(data))
-  const head = fromEntries(data)
-  if (head.byteLength > out.byteLength) throw wrongSize(data, data.entries.length)
-  bytesOf(out).set(head)
+  if (data.entries.length > unitsOf(data)) throw wrongSize(data, data.entries.length)
+  const out = new (entryType(data.dtype))(unitsOf(data))
+  storeEntries(data, out)
   const packed = concatBytes(data.segments.map((segment) => segment.read()))
   const count = data.entries.length + unpackVarints(packed, out, data.entries.length)
   if (count !== out.length) throw wrongSize(data, count)
-  if (data.dtype === 'bool') normalizeBool(out)
-  return bytesOf(out)
+  return finish(out, data.dtype)
 }
 
-function normalizeBool(values: TypedArray): void {
-  for (let i = 0; i < values.length; i++) values[i] = values[i] ? 1 : 0
+/** Any number but zero is true, so a bool must not be cut to eight bits before it is looked at. */
+const entryType = (dtype: DType): TypedArrayConstructor => (dtype === 'bool' ? Int32Array : storageOf(dtype))
+
+const finish = (out: TypedArray, dtype: DType): Uint8Array =>
+  dtype === 'bool' ? Uint8Array.from(out as Int32Array, (value) => (value === 0 ? 0 : 1)) : bytesOf(out)
+
+function storeEntries({ entries, dtype }: TypedData, out: TypedArray): void {
+  // The one type whose field holds 64-bit numbers while it stores 32 bits.
+  const narrow = dtype === 'uint32'
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as number | bigint
+    out[i] = (narrow ? Number(BigInt.asUintN(32, BigInt(entry))) : entry) as number
+  }
 }
