@@ -1,3 +1,4 @@
 export * from './conformance.ts'
+export * from './lcg-data.ts'
 export * from './models.ts'
 export * from './run-model.ts'
