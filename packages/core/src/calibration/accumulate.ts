@@ -24,8 +24,9 @@ export class StatsAccumulator {
   add(batch: BatchStats): void {
     if (batch.count === 0) return
     this.#count += batch.count
-    this.#min = Math.min(this.#min, batch.min)
-    this.#max = Math.max(this.#max, batch.max)
+    // Adding 0 turns -0 into 0, which JSON does not keep apart.
+    this.#min = Math.min(this.#min, batch.min) + 0
+    this.#max = Math.max(this.#max, batch.max) + 0
     if (batch.sample) {
       this.#histogram ??= new HistogramBuilder()
       this.#histogram.add(batch.sample, batch.min, batch.max)

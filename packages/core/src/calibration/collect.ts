@@ -20,14 +20,16 @@ export interface CollectOptions {
   readonly samples?: number
   /** Samples a run, where the model's batch axis is open; default 1. */
   readonly batchSize?: number
-  /** Elements per sample that a histogram counts, about; Infinity counts all. Minima and maxima are exact in any case. */
+  /** Elements of each value that its histogram counts in all, about; Infinity counts every one. Minima and maxima are exact. */
   readonly elements?: number
   readonly onProgress?: (done: { readonly samples: number }) => void
   readonly signal?: AbortSignal
 }
 
-/** Enough that 100 samples put 20 elements into each tail of the 99.99 percentile. */
-export const DEFAULT_ELEMENTS = 2048
+/** Enough for 13 elements in each tail of the 99.99 percentile. */
+export const DEFAULT_ELEMENTS = 2 ** 17
+/** Samples to expect of a data set that does not say. */
+const EXPECTED_SAMPLES = 128
 
 /**
  * Measures the requested values in one pass over the data. Memory does not depend on the number of samples, and the result not on
@@ -59,8 +61,9 @@ async function collect(
   dataset: Dataset,
   options: CollectOptions,
 ): Promise<StatsTable> {
-  const collector = new Collector(session, instrumented, options.elements ?? DEFAULT_ELEMENTS)
-  const { batchSize = 1, samples: limit = Number.POSITIVE_INFINITY, signal } = options
+  const { batchSize = 1, samples: limit = Number.POSITIVE_INFINITY, signal, elements = DEFAULT_ELEMENTS } = options
+  const expected = Math.min(limit, dataset.length ?? EXPECTED_SAMPLES)
+  const collector = new Collector(session, instrumented, elements / Math.max(expected, 1))
   let samples = 0
   const batching = { batchSize, limit, ...(signal ? { signal } : {}) }
   for await (const batch of nonEmpty(batches(dataset, modelInputs(model), batching), dataset)) {
@@ -103,6 +106,7 @@ class Collector {
     const sizes = numbers(outputs, this.#instrumented.sizes)
     const minima = numbers(outputs, this.#instrumented.minima)
     const maxima = numbers(outputs, this.#instrumented.maxima)
+    const sums = numbers(outputs, this.#instrumented.sums)
     for (const [i, accumulator] of this.#accumulators.entries()) {
       const count = sizes[i] as number
       if (count === 0) continue
@@ -110,7 +114,7 @@ class Collector {
       const position = this.#positions[i] as SamplePosition
       const sample = this.#sample(outputs, i, position)
       const channels = this.#channels(outputs, i)
-      if (!isAllFinite(min, max, sample)) throw this.#nonFinite(i, batch)
+      if (!Number.isFinite(min) || !Number.isFinite(max) || Number.isNaN(sums[i])) throw this.#nonFinite(i, batch)
       accumulator.add({ count, min, max, ...(sample ? { sample } : {}), ...(channels ? { channels } : {}) })
       position.advance(count)
     }
@@ -164,7 +168,3 @@ class Collector {
 }
 
 const numbers = (outputs: Feeds, name: string) => must(outputs[name], `output ${name}`).numbers()
-
-function isAllFinite(min: number, max: number, sample: Float32Array | undefined): boolean {
-  return Number.isFinite(min) && Number.isFinite(max) && !sample?.some(Number.isNaN)
-}

@@ -24,6 +24,8 @@ export interface InstrumentedModel {
   /** float32 outputs: minimum and maximum of each value. */
   readonly minima: string
   readonly maxima: string
+  /** float32 output: sum of each value, which is NaN where an element is. Minima and maxima skip NaN in most places. */
+  readonly sums: string
   /** False where `samples` are whole tensors, because the model's operators cannot stride. */
   readonly isStrided: boolean
   /** float32 outputs, one a sampled value; undefined where no histogram is asked for. */
@@ -57,6 +59,7 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
     sizes: builder.join(flats.map((flat) => builder.size(flat))),
     minima: builder.join(flats.map((flat) => builder.reduce('ReduceMin', flat))),
     maxima: builder.join(flats.map((flat) => builder.reduce('ReduceMax', flat))),
+    sums: builder.join(flats.map((flat) => builder.reduce('ReduceSum', flat))),
     samples: ordered.map(({ request }, i) =>
       request.kind === 'histogram' ? builder.sample(flats[i] as Value, slices.at(i)) : undefined,
     ),
@@ -104,7 +107,7 @@ class Instrumenter {
     return this.#op('Reshape', [single, this.#flat])
   }
 
-  reduce(type: 'ReduceMin' | 'ReduceMax', flat: Value): Value {
+  reduce(type: 'ReduceMin' | 'ReduceMax' | 'ReduceSum', flat: Value): Value {
     return this.#op(type, [flat], { keepdims: attribute.int(1) })
   }
 

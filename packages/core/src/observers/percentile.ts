@@ -1,5 +1,5 @@
 import { type Range, withZero } from '../quant/index.ts'
-import { must } from '../util/index.ts'
+import { must, problem } from '../util/index.ts'
 import type { Observer, TensorStats } from './define.ts'
 
 export interface PercentileOptions {
@@ -13,13 +13,20 @@ export const percentile: Observer<PercentileOptions> = {
   summary: 'the quantiles that leave out a fixed share of the values at each end',
   defaults: { percentile: 99.99 },
   wants: 'histogram',
-  range: (stats, _spec, options) => withZero(quantileRange(stats, 1 - options.percentile / 100)),
+  range: (stats, _spec, options) => withZero(quantileRange(stats, tailOf(options))),
   caution(stats, _spec, options) {
     const counted = must(stats.histogram, 'histogram').counts.reduce((sum, n) => sum + n, 0)
-    const clipped = counted * (1 - options.percentile / 100)
+    const clipped = counted * tailOf(options)
     if (clipped >= 1) return undefined
     return `${counted} values are too few to leave out ${(100 - options.percentile).toPrecision(2)} % of them: same as minmax`
   },
+}
+
+/** @throws FewbitError OBSERVER_OPTION for shares outside 50 to 100 %, such as a fraction given for a percentage. */
+function tailOf({ percentile }: PercentileOptions): number {
+  if (percentile > 50 && percentile <= 100) return 1 - percentile / 100
+  const fix = 'give a percentage above 50 and up to 100, such as 99.99'
+  throw problem('OBSERVER_OPTION', `${percentile} is no percentile to clip at`, { at: { option: 'percentile' }, fix })
 }
 
 /** The values that leave ⌊n · tail⌋ others beyond them at either end. A tail of less than one value is empty and gives the exact end. */

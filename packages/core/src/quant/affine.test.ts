@@ -1,0 +1,217 @@
+import { nodeEngine } from '@fewbit/engine-node'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { attribute, Graph, GraphBuilder, Model, serializeModel, Tensor, tensorType } from '../ir/index.ts'
+import type { DType } from '../util/index.ts'
+import {
+  coveredRange,
+  dataRanges,
+  dequantize,
+  fakeQuantize,
+  paramsFromRange,
+  paramsFromRanges,
+  perChannel,
+  perGroup,
+  perTensor,
+  type QuantParams,
+  quantize,
+  quantSpec,
+  roundHalfEven,
+  storageDType,
+} from './index.ts'
+
+describe('roundHalfEven', () => {
+  it('rounds ties to even and everything else to the nearest', () => {
+    expect([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5].map(roundHalfEven)).toEqual([-2, -2, 0, 0, 2, 2])
+    expect([0.49999999999999994, 1.4999999, -3.7, 2 ** 52 + 1].map(roundHalfEven)).toEqual([0, 1, -4, 2 ** 52 + 1])
+    expect(roundHalfEven(Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY)
+  })
+})
+
+describe('paramsFromRange', () => {
+  const int8 = quantSpec({ bits: 8, signed: true, symmetric: true })
+  const uint8 = quantSpec({ bits: 8, signed: false, symmetric: false })
+
+  it('divides by half the code range for symmetric and by all of it for affine specs', () => {
+    const range = { lo: -3.853863477706909, hi: 3.8708255290985107 }
+    // Published values of three other implementations for this range.
+    expect(paramsFromRange(range, int8).scale).toBeCloseTo(0.030359415337443352, 8)
+    expect(paramsFromRange(range, { ...int8, quantMin: -127 }).scale).toBeCloseTo(0.030478941276669502, 8)
+    expect(paramsFromRange(range, uint8)).toEqual({ scale: Math.fround(0.030292898416519165), zeroPoint: 127 })
+    expect(paramsFromRange(range, quantSpec({ bits: 4, signed: true, symmetric: true })).scale).toBeCloseTo(
+      0.51611006,
+      7,
+    )
+  })
+
+  it('adds the lowest code to the zero point of a signed affine spec', () => {
+    const spec = quantSpec({ bits: 8, signed: true, symmetric: false })
+    expect(paramsFromRange({ lo: 0, hi: 2.55 }, spec).zeroPoint).toBe(-128)
+    expect(paramsFromRange({ lo: -2.55, hi: 0 }, spec).zeroPoint).toBe(127)
+  })
+
+  it('widens ranges that miss zero and gives an empty one scale 1', () => {
+    expect(paramsFromRange({ lo: 1, hi: 2.55 }, uint8)).toEqual({ scale: Math.fround(0.01), zeroPoint: 0 })
+    expect(paramsFromRange({ lo: 0, hi: 0 }, int8)).toEqual({ scale: 1, zeroPoint: 0 })
+  })
+
+  it('refuses what is not a range', () => {
+    expect(() => paramsFromRange({ lo: Number.NaN, hi: 1 }, int8)).toThrow('QUANT_RANGE')
+    expect(() => paramsFromRange({ lo: 2, hi: 1 }, int8)).toThrow('QUANT_RANGE')
+  })
+
+  it('covers every value to within half a step, and zero exactly', () => {
+    const spec = fc.record({
+      bits: fc.integer({ min: 2, max: 16 }),
+      signed: fc.boolean(),
+      symmetric: fc.boolean(),
+      narrow: fc.boolean(),
+    })
+    const end = fc.double({ min: -1e6, max: 1e6, noNaN: true })
+    fc.assert(
+      fc.property(spec, end, end, fc.double({ min: 0, max: 1, noNaN: true }), (rule, a, b, t) => {
+        const range = { lo: Math.min(a, b), hi: Math.max(a, b) }
+        const s = quantSpec(rule)
+        const { scale, zeroPoint } = paramsFromRange(range, s)
+        const params = { spec: s, scale: [scale], zeroPoint: [zeroPoint] }
+        const x = Math.fround(range.lo + t * (range.hi - range.lo))
+        const [y, zero] = fakeQuantize([x, 0], params)
+        // The zero point's own rounding moves the grid by up to another half step; an unsigned middle lacks half a code.
+        const reach = s.symmetric && s.signed ? 0.5 : 1
+        expect(Math.abs((y as number) - x)).toBeLessThanOrEqual(scale * (reach + 1e-4) + Math.abs(x) * 1e-6)
+        expect(zero).toBe(0)
+        expect(coveredRange({ scale, zeroPoint }, s).lo).toBeLessThanOrEqual(0)
+      }),
+    )
+  })
+})
+
+describe('paramsFromRanges', () => {
+  it('gives a channel of zeros its largest neighbour', () => {
+    const spec = quantSpec({ bits: 8, signed: true, symmetric: true, narrow: true }, perChannel(0))
+    const { scale } = paramsFromRanges(
+      [
+        { lo: 0, hi: 0 },
+        { lo: -1.27, hi: 0 },
+        { lo: 0, hi: 2.54 },
+      ],
+      spec,
+    )
+    expect(scale).toEqual([0.02, 0.01, 0.02].map(Math.fround))
+  })
+})
+
+describe('granularity', () => {
+  const x = Float32Array.from({ length: 24 }, (_, i) => i - 11)
+
+  it('finds the ranges of channels on any axis', () => {
+    expect(dataRanges(x, [2, 3, 4], perChannel(1))).toEqual([
+      { lo: -11, hi: 4 },
+      { lo: -7, hi: 8 },
+      { lo: -3, hi: 12 },
+    ])
+    expect(dataRanges(x, [2, 3, 4], perChannel(-1))).toHaveLength(4)
+  })
+
+  it('cuts an axis into groups, the last one short', () => {
+    expect(dataRanges(x, [4, 6], perGroup(4, 1)).slice(0, 2)).toEqual([
+      { lo: -11, hi: 0 },
+      { lo: -7, hi: 0 },
+    ])
+    expect(dataRanges(x, [4, 6], perGroup(3, 0))).toHaveLength(12)
+  })
+
+  it('refuses an axis that the tensor does not have', () => {
+    expect(() => dataRanges(x, [24], perChannel(1))).toThrow('QUANT_AXIS')
+  })
+})
+
+describe('ONNX Runtime', () => {
+  /** Scales whose quotients hit ties (powers of two and their odd multiples) as well as arbitrary ones. */
+  const scale = fc.oneof(
+    fc.constantFrom(0.25, 0.5, 1, 0.125, 0.3, 0.1).map(Math.fround),
+    fc.float({ min: Math.fround(1e-4), max: 10, noNaN: true }),
+  )
+  const value = fc.oneof(
+    fc.integer({ min: -600, max: 600 }).map((n) => n / 8),
+    fc.float({ min: -300, max: 300, noNaN: true }),
+    fc.constant(-0),
+  )
+  const far = fc.constantFrom(3.4e38, -3.4e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
+
+  it.each([
+    [8, true],
+    [8, false],
+    [16, true],
+    [16, false],
+    [4, true],
+    [4, false],
+  ] as const)('quantizes and dequantizes to the same bits: %i bits, signed %s', async (bits, signed) => {
+    const spec = quantSpec({ bits, signed, symmetric: false })
+    const zero = fc.integer({ min: spec.quantMin, max: spec.quantMax })
+    // ONNX Runtime 1.30's 4-bit kernel converts to int32 before it saturates, and wraps around beyond 2^31 steps.
+    const values = bits === 4 ? value : fc.oneof(value, far)
+    await fc.assert(
+      fc.asyncProperty(fc.array(values, { minLength: 1, maxLength: 40 }), scale, zero, async (x, s, zeroPoint) => {
+        await expectSame(Float32Array.from(x), [x.length], { spec, scale: [s], zeroPoint: [zeroPoint] })
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('agrees per channel on every axis and per group', async () => {
+    const x = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i * 7.3) * 5)
+    const dims = [2, 6, 4]
+    for (const granularity of [perChannel(0), perChannel(1), perChannel(2), perGroup(3, 1), perGroup(2, 2)]) {
+      const spec = quantSpec({ bits: 8, signed: true, symmetric: false }, granularity)
+      await expectSame(x, dims, paramsFromRanges(dataRanges(x, dims, granularity), spec))
+    }
+  })
+
+  async function expectSame(x: Float32Array, dims: number[], params: QuantParams): Promise<void> {
+    const session = await nodeEngine().load(serializeModel(quantizer(dims, params)), { optimization: 'none' })
+    const { y, q } = await session.run({ x: Tensor.float32(dims, x) })
+    await session.release()
+    const codes = quantize(x, params, dims)
+    expect(dequantize(codes, params, dims)).toEqual(y?.numbers())
+    if (q) expect(Array.from(codes)).toEqual(Array.from(q.numbers()))
+  }
+
+  function quantizer(dims: readonly number[], { spec, scale, zeroPoint }: QuantParams): Model {
+    const model = new Model(new Graph())
+    model.opsets.set('', 21)
+    const b = new GraphBuilder(model.graph)
+    const { granularity } = spec
+    const dtype: DType = storageDType(spec)
+    const axis = granularity.kind === 'tensor' ? {} : { axis: attribute.int(granularity.axis) }
+    const block = granularity.kind === 'group' ? { block_size: attribute.int(granularity.size) } : {}
+    const shape = parameterShape(dims, spec.granularity)
+    const s = b.constant('scale', Tensor.float32(shape, scale))
+    const z = b.constant('zero', Tensor.fromNumbers(dtype, shape, zeroPoint))
+    const x = b.input('x', tensorType('float32', dims))
+    const q = b.op(
+      'QuantizeLinear',
+      [x, s, z],
+      { ...axis, ...block },
+      { output: 'q', types: [tensorType(dtype, dims)] },
+    )
+    const types = [tensorType('float32', dims)]
+    b.output(b.op('DequantizeLinear', [q, s, z], { ...axis, ...block }, { output: 'y', types }))
+    // Four-bit outputs abort the process.
+    if (spec.bits >= 8) b.output(q)
+    return model
+  }
+
+  function parameterShape(dims: readonly number[], granularity: QuantParams['spec']['granularity']): number[] {
+    if (granularity.kind === 'tensor') return []
+    if (granularity.kind === 'channel') return [dims[granularity.axis] as number]
+    return dims.map((d, i) => (i === granularity.axis ? Math.ceil(d / granularity.size) : d))
+  }
+})
+
+describe('perTensor', () => {
+  it('is one run over everything', () => {
+    const spec = quantSpec({ bits: 2, signed: true, symmetric: true }, perTensor())
+    expect(Array.from(quantize([-9, -1, 0, 1, 9], { spec, scale: [1], zeroPoint: [0] }))).toEqual([-2, -1, 0, 1, 1])
+  })
+})
