@@ -11,6 +11,7 @@ import { Flatten } from './Flatten.ts'
 import * as filling from './filling.ts'
 import { Gather, GatherElements } from './Gather.ts'
 import { GatherND } from './GatherND.ts'
+import * as losses from './losses.ts'
 import * as attention from './microsoft/attention.ts'
 import { NhwcConv, NhwcMaxPool } from './microsoft/channels-last.ts'
 import * as fused from './microsoft/fused.ts'
@@ -73,6 +74,7 @@ export const DATA_OPS: readonly OpDef[] = [
   GRU,
   RNN,
   ...Object.values(text),
+  ...Object.values(losses),
   QuantizeLinear,
   DequantizeLinear,
   DynamicQuantizeLinear,

@@ -174,6 +174,14 @@ describe('adapters, run before and after in ONNX Runtime', () => {
   })
 })
 
+it('rounds down for an Upsample with computed scales', async () => {
+  const model = modelOf(9, [1, 1, 4, 4], (b, x) => {
+    const half = b.constant('half', vector([0.5, 0.5, 1.25, 0.7]))
+    return b.op('Upsample', [x, b.op('Add', [half, half])])
+  })
+  expect(await errorOf(model, 13)).toBe(0)
+})
+
 describe('convertOpset', () => {
   const clip = () => modelOf(10, [3], op('Clip', { min: float(0) }))
 

@@ -13,6 +13,15 @@ const scalesToInput: Adapter = ({ node, constant }) => {
   return undefined
 }
 
+/** Upsample only enlarges, which says how nearest rounds even where the scales are computed. */
+const ENLARGES = 'convert-opset.enlarges'
+
+const upsampleToResize: Adapter = ({ node }) => {
+  node.opType = 'Resize'
+  node.meta.set(ENLARGES, true)
+  return undefined
+}
+
 const rename =
   (type: string): Adapter =>
   ({ node }) => {
@@ -27,7 +36,7 @@ const rename =
 const resizeCoordinates: Adapter = ({ node, constant }) => {
   const nearest = stringAttribute(node, 'mode', 'nearest') === 'nearest'
   const scales = node.inputs[1] ?? null
-  const rounding = nearest ? roundingOf(scales) : undefined
+  const rounding = nearest ? (roundingOf(scales) ?? (node.meta.has(ENLARGES) ? 'floor' : undefined)) : undefined
   if (nearest && !rounding) return 'its scales are computed, or enlarge one axis and shrink another'
   node.attributes.set('coordinate_transformation_mode', attribute.string('asymmetric'))
   if (rounding) node.attributes.set('nearest_mode', attribute.string(rounding))
@@ -68,7 +77,7 @@ const gridMode: Adapter = ({ node }) => {
 }
 
 export const RESAMPLING: AdapterTable = {
-  Upsample: { 9: scalesToInput, 10: rename('Resize') },
+  Upsample: { 9: scalesToInput, 10: upsampleToResize },
   Resize: { 11: resizeCoordinates },
   RoiAlign: { 16: keepDefault('coordinate_transformation_mode', 'output_half_pixel') },
   GridSample: { 20: gridMode },
