@@ -7,7 +7,7 @@ import {
   resolvePreprocess,
 } from '@fewbit/core/engine'
 import { Tensor } from '@fewbit/core/ir'
-import { type DType, isFloat, problem } from '@fewbit/core/util'
+import { type DType, isFloat, isInteger, problem } from '@fewbit/core/util'
 import { type DataOptions, preprocessOf } from './data-options.ts'
 import { fitPixels } from './image-decode.ts'
 
@@ -56,10 +56,19 @@ function interleave(planes: Uint8Array, channels: number): Uint8Array {
 }
 
 function convert(row: Tensor, input: ModelInput): Tensor {
-  const shaped = reshapeTo(row, input)
+  const shaped = dropTargets(reshapeTo(row, input), input)
   if (shaped.dtype === input.dtype) return shaped
   if (shaped.dtype === 'string' || (isFloat(shaped.dtype) && !isFloat(input.dtype))) throw wrongType(row, input)
   return Tensor.fromNumbers(input.dtype, shaped.dims, shaped.numbers())
+}
+
+/** Rows of T + 1 tokens for an input of T: the last token is only the target of the one before it. */
+function dropTargets(row: Tensor, input: ModelInput): Tensor {
+  const length = input.shape?.[1]
+  const tokens = row.dims.length === 2 && input.shape?.length === 2 && isInteger(row.dtype) && isInteger(input.dtype)
+  if (!tokens || typeof length !== 'number' || row.dims[1] !== length + 1) return row
+  const bytes = row.bytes()
+  return Tensor.fromBytes(row.dtype, [1, length], bytes.subarray(0, (bytes.length / (length + 1)) * length))
 }
 
 /** Adds or drops axes of size 1 where that alone makes the shapes agree. */

@@ -1,6 +1,7 @@
 export * from './batching.ts'
 export * from './binding.ts'
 export * from './check-sample.ts'
+export { type CoachOptions, type CoachReport, coach, type InputStats } from './coach.ts'
 export * from './collate.ts'
 export * from './dataset.ts'
 export * from './engine.ts'

@@ -34,7 +34,7 @@ describe('normalizePixels', () => {
   it('follows (x/255 − mean)/std for imagenet', () => {
     const expected = [10 / 255, 40 / 255].map((v) => (v - 0.485) / 0.229)
     const red = normalize({ preset: 'imagenet' }, ['N', 3, 1, 2]).slice(0, 2)
-    red.forEach((v, i) => expect(v).toBeCloseTo(expected[i] as number, 6))
+    for (const [i, v] of red.entries()) expect(v).toBeCloseTo(expected[i] as number, 6)
   })
 
   it('turns colour into luma for one-channel inputs and repeats grey for three', () => {
