@@ -1,6 +1,6 @@
 import { create, type DescMessage, type Message } from '@bufbuild/protobuf'
 import { type ModelProto, ModelProtoSchema, type TensorProto, TensorProtoSchema } from 'onnx-buf'
-import { type Place, problem } from '../util/index.ts'
+import { decodeUtf8, type Place, problem } from '../util/index.ts'
 import { Cursor } from './cursor.ts'
 import { type Field, fieldsOf, type ScalarKind, WIRE, WIRE_OF } from './fields.ts'
 import { type FileContext, type OpenExternal, payloadOf, RAW_DATA, setPayload } from './payload.ts'
@@ -35,10 +35,20 @@ type Slots = Record<string, unknown>
 export function decodeModel(source: ByteSource, options: DecodeOptions = {}): ModelProto {
   const at = options.file === undefined ? {} : { file: options.file }
   if (source.size === 0) throw problem('ONNX_EMPTY', 'the file is empty', { at })
+  if (isLfsPointer(source)) {
+    const fix = 'fetch the model itself with `git lfs pull`'
+    throw problem('ONNX_LFS_POINTER', 'the file only points to a model that Git LFS keeps', { at, fix })
+  }
   const model = new Decoder(source, options).message(ModelProtoSchema, source.size) as ModelProto
   if (model.graph) return model
   throw problem('ONNX_NO_GRAPH', 'the bytes hold no ONNX graph', { at, fix: 'check that the file is an ONNX model' })
 }
+
+const LFS_HEAD = 'version https://git-lfs'
+
+/** What a clone without Git LFS has in place of a model. */
+const isLfsPointer = (source: ByteSource): boolean =>
+  decodeUtf8(source.read(0, Math.min(LFS_HEAD.length, source.size))) === LFS_HEAD
 
 /** Decodes a tensor that stands alone in a file, as in ONNX's test data. @throws FewbitError ONNX_*. */
 export function decodeTensor(source: ByteSource, options: DecodeOptions = {}): TensorProto {

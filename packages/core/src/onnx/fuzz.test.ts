@@ -28,6 +28,7 @@ function seedModel(): Uint8Array {
     tensor({ name: 'typed', dims: [2n, 2n], dataType: 1, floatData: [1, 2, 3, 4] }),
     tensor({ name: 'long', dims: [4500n], dataType: 7, int64Data: Array(4500).fill(-1n) }),
     tensor({ name: 'nibbles', dims: [3n], dataType: 22, int32Data: [33, 4] }),
+    tensor({ name: 'unsigned', dims: [1n], dataType: 12, uint64Data: [7n] }),
     tensor({ name: 'text', dims: [1n], dataType: 8, stringData: [Uint8Array.of(65, 66)] }),
     tensor({ name: 'far', dims: [2n], dataType: 1, externalData: external, dataLocation: 1 }),
   ]
