@@ -111,12 +111,12 @@ describe('collectStats', () => {
       expect(counted).toBeLessThan(2 ** 17)
       expect(counted).toBeGreaterThan(2 ** 16)
       expect([a.min, a.max, a.count]).toEqual([b.min, b.max, b.count])
-      // A sixth of the elements: tails of the percentile have 2 of 9 values, so that it may move more than the searches.
+      // A fifth of the elements, from six distributions of different width: percentile's tails hold a dozen of them and more,
+      // and searches see flat optima. A sixth of the range is the most that any of them moves.
       for (const name of Object.keys(OBSERVERS)) {
         const [mine, whole] = [observe(name, a, spec), observe(name, b, spec)]
         const moved = Math.max(Math.abs(mine.lo - whole.lo), Math.abs(mine.hi - whole.hi)) / (whole.hi - whole.lo)
-        console.log(name, value, moved)
-        expect(moved, `${name} of ${value}`).toBeLessThan(name === 'percentile' ? 0.1 : 1)
+        expect(moved, `${name} of ${value}`).toBeLessThan(1 / 6)
       }
     }
   })
