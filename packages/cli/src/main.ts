@@ -1,1 +1,69 @@
-export async function main(_argv: readonly string[]): Promise<number> { return 0 }
+import { Command, CommanderError } from 'commander'
+import type { Invocation } from './command.ts'
+import { analyzeCommand } from './commands/analyze.ts'
+import { demoCommand } from './commands/demo.ts'
+import { evaluateCommand } from './commands/evaluate.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { optimizeCommand } from './commands/optimize.ts'
+import { quantizeCommand } from './commands/quantize.ts'
+import { whyCommand } from './commands/why.ts'
+import { describeFailure } from './failure.ts'
+import { type Console, processConsole, toJson } from './output.ts'
+import { VERSION } from './version.ts'
+
+const COMMANDS = [
+  inspectCommand,
+  optimizeCommand,
+  evaluateCommand,
+  quantizeCommand,
+  analyzeCommand,
+  whyCommand,
+  demoCommand,
+]
+
+function buildProgram(invocation: Invocation): Command {
+  const { console } = invocation
+  const program = new Command('fewbit')
+    .description('Makes ONNX networks small and fast enough to deploy, and shows what it cost.')
+    .version(VERSION, '-v, --version')
+    .showHelpAfterError('(add --help for the options and examples)')
+    .configureOutput({ writeOut: (text) => console.out.write(text), writeErr: (text) => console.err.write(text) })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExamples:\n  fewbit demo\n  fewbit quantize model.onnx --data images/ --preset imagenet -o model.int8.onnx',
+    )
+  for (const add of COMMANDS) add(program, invocation)
+  for (const command of program.commands) command.exitOverride().configureOutput(program.configureOutput())
+  return program
+}
+
+/**
+ * Runs the command line.
+ * @param argv as `process.argv`: two leading entries are skipped.
+ * @returns the exit code: 0 ok, 1 error, 2 usage, 3 a stated floor was missed, 130 interrupted.
+ */
+export async function main(argv: readonly string[], console: Console = processConsole): Promise<number> {
+  const controller = new AbortController()
+  const interrupt = (): void => controller.abort()
+  process.once('SIGINT', interrupt)
+  const invocation: Invocation = { console, signal: controller.signal, exitCode: 0 }
+  try {
+    const program = buildProgram(invocation)
+    if (argv.length <= 2) program.outputHelp()
+    else await program.parseAsync([...argv])
+    return invocation.exitCode
+  } catch (error) {
+    return reportFailure(error, argv, console)
+  } finally {
+    process.removeListener('SIGINT', interrupt)
+  }
+}
+
+function reportFailure(error: unknown, argv: readonly string[], console: Console): number {
+  const failure = describeFailure(error)
+  if (error instanceof CommanderError) return failure.code
+  if (argv.includes('--json')) console.out.write(`${toJson({ error: true, diagnostics: failure.diagnostics })}\n`)
+  console.err.write(`${failure.text}\n`)
+  return failure.code
+}

@@ -1,1 +1,11 @@
-export {}
+/** What applications use. Everything else is exported by layer: `@fewbit/core/ir`, `@fewbit/core/passes`, … */
+export { METRICS, type MetricName } from './analysis/index.ts'
+export type { DataSource, Dataset, Engine, Feeds, Sample, Session } from './engine/index.ts'
+export { Model, Tensor } from './ir/index.ts'
+export { OBSERVERS, type Observer } from './observers/index.ts'
+export { defineOp, defaultOps } from './ops/index.ts'
+export { PASSES, type Pass } from './passes/index.ts'
+export * from './pipeline/index.ts'
+export { type Override, parseOverride, type QuantPlan, type Target } from './quant/index.ts'
+export { TARGETS } from './targets/index.ts'
+export { type Diagnostic, FewbitError, formatDiagnostic } from './util/index.ts'

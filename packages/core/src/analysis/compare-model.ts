@@ -1,5 +1,15 @@
-import { attribute, Cloner, type Graph, Model, Node, Tensor, UniqueNames, Value } from '../ir/index.ts'
-import { copyHeader } from '../ir/clone.ts'
+import {
+  attribute,
+  Cloner,
+  copyHeader,
+  type Graph,
+  GraphBuilder,
+  Model,
+  Tensor,
+  tensorType,
+  UniqueNames,
+  type Value,
+} from '../ir/index.ts'
 import type { ValuePair } from './pairs.ts'
 
 /** Names of the two outputs of a comparison model. */
@@ -58,47 +68,36 @@ function graft(graph: Graph, candidate: Model): Cloner {
 
 /** Writes the reductions of each pair and gathers them into two outputs. */
 class PairReducer {
-  readonly #graph: Graph
+  readonly #b: GraphBuilder
   readonly #sums: Value[] = []
   readonly #counts: Value[] = []
   readonly #one: Value
-  #serial = 0
 
   constructor(graph: Graph) {
-    this.#graph = graph
-    this.#one = graph.addInitializer('fewbit/one', Tensor.int64([1], [1]))
+    this.#b = new GraphBuilder(graph)
+    this.#one = this.#b.constant('fewbit_one', Tensor.int64([1], [1]))
   }
 
   add(r: Value, c: Value): void {
-    const reference = this.#op('Cast', [r], { to: attribute.int(1) })
-    const candidate = this.#op('Cast', [c], { to: attribute.int(1) })
-    const difference = this.#op('Sub', [candidate, reference])
+    const reference = this.#b.op('Cast', [r], { to: attribute.int(1) })
+    const candidate = this.#b.op('Cast', [c], { to: attribute.int(1) })
+    const difference = this.#b.op('Sub', [candidate, reference])
     const all = { keepdims: attribute.int(0) }
     const scalars = [
-      this.#op('ReduceSumSquare', [reference], all),
-      this.#op('ReduceSumSquare', [candidate], all),
-      this.#op('ReduceSumSquare', [difference], all),
-      this.#op('ReduceMax', [this.#op('Abs', [difference])], all),
+      this.#b.op('ReduceSumSquare', [reference], all),
+      this.#b.op('ReduceSumSquare', [candidate], all),
+      this.#b.op('ReduceSumSquare', [difference], all),
+      this.#b.op('ReduceMax', [this.#b.op('Abs', [difference])], all),
     ]
-    for (const scalar of scalars) this.#sums.push(this.#op('Reshape', [scalar, this.#one]))
-    this.#counts.push(this.#op('Reshape', [this.#op('Size', [reference]), this.#one]))
+    for (const scalar of scalars) this.#sums.push(this.#b.op('Reshape', [scalar, this.#one]))
+    this.#counts.push(this.#b.op('Reshape', [this.#b.op('Size', [reference]), this.#one]))
   }
 
   finish(): Value[] {
+    const axis = { axis: attribute.int(0) }
     return [
-      this.#op('Concat', this.#sums, { axis: attribute.int(0) }, new Value(SUMS, floatVector)),
-      this.#op('Concat', this.#counts, { axis: attribute.int(0) }, new Value(COUNTS, intVector)),
+      this.#b.op('Concat', this.#sums, axis, { output: SUMS, types: [tensorType('float32', [null])] }),
+      this.#b.op('Concat', this.#counts, axis, { output: COUNTS, types: [tensorType('int64', [null])] }),
     ]
   }
-
-  #op(opType: string, inputs: Value[], attributes: Record<string, attributeValue> = {}, output?: Value): Value {
-    const name = `fewbit/${opType}_${this.#serial++}`
-    const value = output ?? new Value(name)
-    this.#graph.add(new Node({ opType, name, inputs, outputs: [value], attributes: Object.entries(attributes) }))
-    return value
-  }
 }
-
-type attributeValue = ReturnType<typeof attribute.int>
-const floatVector = { kind: 'tensor', dtype: 'float32', shape: [null] } as const
-const intVector = { kind: 'tensor', dtype: 'int64', shape: [null] } as const

@@ -1,4 +1,12 @@
-import { type BatchOptions, batches, type Dataset, type Engine, type ModelInput, modelInputs, type Session } from '../engine/index.ts'
+import {
+  type BatchOptions,
+  batches,
+  type Dataset,
+  type Engine,
+  type ModelInput,
+  modelInputs,
+  type Session,
+} from '../engine/index.ts'
 import { type Model, serializeModel } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { problem } from '../util/index.ts'

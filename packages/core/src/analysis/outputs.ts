@@ -1,5 +1,5 @@
-import { type Batch, type BatchOptions, batches, type Dataset, dropPadding, modelInputs } from '../engine/index.ts'
 import type { Engine, Feeds, LoadOptions, Session } from '../engine/index.ts'
+import { type Batch, type BatchOptions, batches, type Dataset, dropPadding, modelInputs } from '../engine/index.ts'
 import { type Model, serializeModel } from '../ir/index.ts'
 
 export interface RunOptions extends BatchOptions {

@@ -1,0 +1,50 @@
+import type { RunOptions } from '@fewbit/core/pipeline'
+import { nodeEngine } from '@fewbit/engine-node'
+import type { Command } from 'commander'
+import { type Console, toJson } from './output.ts'
+import { type ProgressView, progressView, silent } from './progress.ts'
+
+/** What every command gets besides its own options. */
+export interface CommandContext {
+  readonly console: Console
+  readonly signal: AbortSignal
+  /** Engine, progress and signal, ready to be spread into a verb's options. */
+  readonly run: RunOptions
+}
+
+/** What a command has to say: a value for `--json`, text for people, and an exit code if it is not 0. */
+export interface CommandResult {
+  readonly json: unknown
+  readonly text: string
+  readonly exitCode?: number
+}
+
+export type CommandBody<A extends unknown[]> = (cx: CommandContext, ...args: A) => Promise<CommandResult>
+
+/** Environment of one invocation of the program. */
+export interface Invocation {
+  readonly console: Console
+  readonly signal: AbortSignal
+  exitCode: number
+}
+
+/** Wires a body to commander: progress, `--json`, output. */
+export function action<A extends unknown[]>(invocation: Invocation, body: CommandBody<A>) {
+  return async (...args: [...A, Command]): Promise<void> => {
+    const command = args.at(-1) as Command
+    const { json } = command.opts<{ json?: boolean }>()
+    const { console, signal } = invocation
+    const progress: ProgressView = json ? silent : progressView(console)
+    const run = { engine: nodeEngine(), signal, onProgress: progress.onProgress }
+    let failed = true
+    try {
+      const result = await body({ console, signal, run }, ...(args.slice(0, -1) as unknown as A))
+      failed = false
+      await progress.finish()
+      console.out.write(`${json ? toJson(result.json) : result.text}\n`)
+      invocation.exitCode = result.exitCode ?? 0
+    } finally {
+      if (failed) await progress.finish(true)
+    }
+  }
+}

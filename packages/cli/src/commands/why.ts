@@ -1,0 +1,39 @@
+import { why } from '@fewbit/core/pipeline'
+import { parseOverride } from '@fewbit/core/quant'
+import { loadModel } from '@fewbit/engine-node'
+import type { Command } from 'commander'
+import { action, type CommandBody, type Invocation } from '../command.ts'
+
+interface Flags {
+  node: string
+  scheme?: string
+  perTensor?: boolean
+  override?: string[]
+}
+
+const body: CommandBody<[string, Flags]> = async ({ run }, file, flags) => {
+  const result = await why(await loadModel(file), flags.node, {
+    ...run,
+    ...(flags.scheme ? { scheme: flags.scheme } : {}),
+    ...(flags.perTensor ? { perTensor: true } : {}),
+    overrides: (flags.override ?? []).map(parseOverride),
+  })
+  return { json: result, text: result.text }
+}
+
+const collect = (value: string, list: string[] = []): string[] => [...list, value]
+
+export function whyCommand(program: Command, invocation: Invocation): void {
+  program
+    .command('why')
+    .summary('why a node is, or is not, quantized')
+    .description('Explains the decision for one node of a float model: the rule, its tensors, and who shares a scale.')
+    .argument('<model>', 'the float ONNX file')
+    .requiredOption('--node <name>', 'name of the node')
+    .option('--scheme <scheme>', 'bits of weights and activations (default w8a8)')
+    .option('--per-tensor', 'one scale per weight tensor')
+    .option('--override <rule>', 'exception, as for quantize; may be repeated', collect)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  fewbit why model.onnx --node conv1')
+    .action(action(invocation, body))
+}

@@ -1,0 +1,85 @@
+import type { Evaluation, QuantizeReport, QuantizeResult } from '@fewbit/core/pipeline'
+import { formatDiagnostic } from '@fewbit/core/util'
+import { metricText } from '../commands/evaluate.ts'
+import { bytes, decibel, percent, seconds } from './numbers.ts'
+import { integerShareText } from './plan.ts'
+import { table } from './table.ts'
+
+export interface Quantization {
+  readonly input: string
+  readonly output: string
+  readonly result: QuantizeResult
+  /** Bytes. */
+  readonly peakMemory: number
+}
+
+/** The closing table of `quantize`: only figures of this run. */
+export function renderQuantization({ output, result, peakMemory }: Quantization): string {
+  const { report, diagnostics } = result
+  const rows = [
+    [
+      'size',
+      bytes(report.bytes.before),
+      `${bytes(report.bytes.after)} (${percent(report.bytes.after / report.bytes.before, 0)})`,
+    ],
+    [
+      'latency, one sample',
+      seconds3(report.latency.float),
+      `${seconds3(report.latency.quantized)} (${report.latency.ratio.toFixed(2)}×)`,
+    ],
+    ['MACs in integers', '–', integerShareText(report.plan.integerShare)],
+    ...scoreRows(report),
+  ]
+  return [
+    table(['', 'float', 'quantized'], rows, ['left', 'right', 'right']),
+    '',
+    'worst layers (error accumulated up to each):',
+    table(
+      [],
+      report.worst.map((w) => [`  ${w.node}`, w.opType, decibel(w.sqnr)]),
+      ['left', 'left', 'right'],
+    ),
+    '',
+    choiceText(report),
+    `calibrated on ${report.calibration.samples} samples of ${report.calibration.data}`,
+    `time: ${Object.entries(report.seconds)
+      .map(([stage, s]) => `${stage} ${seconds(s)}`)
+      .join(', ')}`,
+    `peak memory: ${bytes(peakMemory)}`,
+    ...notes(report),
+    ...diagnostics.filter((d) => d.level !== 'info').map(formatDiagnostic),
+    `wrote ${output}`,
+  ].join('\n')
+}
+
+const seconds3 = (s: number): string => (s < 1 ? `${(1000 * s).toPrecision(3)} ms` : `${s.toFixed(2)} s`)
+
+function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): string[][] {
+  const score = (e: Evaluation | undefined, name: string) => {
+    const value = e?.metrics[name]
+    return value === undefined ? '–' : metricText(name, value)
+  }
+  if (evaluation) {
+    const names = [...new Set([...Object.keys(evaluation.before.metrics), ...Object.keys(evaluation.after.metrics)])]
+    return names.map((name) => [name, score(evaluation.before, name), score(evaluation.after, name)])
+  }
+  const where = `on ${fidelity.samples} calibration samples`
+  return Object.keys(fidelity.metrics).map((name) => [
+    `${name} ${calibration.synthetic ? 'on random data' : where}`,
+    '–',
+    score(fidelity, name),
+  ])
+}
+
+function choiceText({ choice }: QuantizeReport): string {
+  const float = choice.floatNodes.length
+  const kept = float > 0 ? `, ${float} nodes left in float for accuracy` : ''
+  return `chosen by measuring ${choice.trials.length} candidates: observer ${choice.observer}${kept}`
+}
+
+function notes({ calibration, slowdown }: QuantizeReport): string[] {
+  return [
+    ...(calibration.synthetic ? ['the data are random numbers: ranges and errors of real inputs will differ'] : []),
+    ...(slowdown ? [`quantized runs slower than float here: ${slowdown}`] : []),
+  ]
+}

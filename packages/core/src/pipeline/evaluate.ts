@@ -1,0 +1,128 @@
+import { type BatchOutputs, type METRICS, type Metric, metricNamed, runOver, scoredSamples } from '../analysis/index.ts'
+import type { Dataset, Feeds, LoadOptions } from '../engine/index.ts'
+import type { Model } from '../ir/index.ts'
+import { type Diagnostic, problem } from '../util/index.ts'
+import { Run, type RunOptions } from './run.ts'
+
+export interface EvaluateOptions extends RunOptions {
+  readonly data: Dataset
+  /** Metric names. Default: top1 and top5 where there are labels; sqnr, cosine and agreement where there is a reference. */
+  readonly metrics?: readonly string[]
+  /** The float model to compare outputs with. */
+  readonly against?: Model
+  /** At most this many samples; all by default. */
+  readonly samples?: number
+  readonly batchSize?: number
+  readonly load?: LoadOptions
+}
+
+export interface Evaluation {
+  readonly data: string
+  readonly samples: number
+  /** By metric name, in the metric's unit. */
+  readonly metrics: Readonly<Record<string, number>>
+  readonly secondsPerSample: number
+  readonly synthetic: boolean
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/**
+ * Runs a model over data and scores its outputs.
+ * @throws FewbitError EVALUATE_METRICS when nothing can be scored; EVALUATE_LABELS for labels outside the outputs;
+ * EVALUATE_AGAINST when a metric needs a reference model; DATA_* from the data.
+ */
+export async function evaluate(model: Model, options: EvaluateOptions): Promise<Evaluation> {
+  const run = new Run(options)
+  const scores = new Scores(options)
+  const seconds = { inference: 0 }
+  await run.stage('evaluate', async (progress) => {
+    const settings = { ...evaluationRun(options), onProgress: progress }
+    const reference = options.against && runOver(options.against, settings)
+    const clock = stopwatch(seconds)
+    for await (const result of clock(runOver(model, settings))) {
+      const beside = reference && ((await reference.next()).value as BatchOutputs | undefined)
+      scores.add(result, beside?.outputs)
+    }
+    await reference?.return(undefined)
+  })
+  return {
+    data: options.data.name,
+    samples: scores.samples,
+    metrics: scores.values(),
+    secondsPerSample: seconds.inference / Math.max(1, scores.samples),
+    synthetic: options.data.synthetic ?? false,
+    diagnostics: run.diagnostics.list,
+  }
+}
+
+function evaluationRun(options: EvaluateOptions) {
+  return {
+    engine: options.engine,
+    data: options.data,
+    batchSize: options.batchSize ?? 32,
+    ...(options.samples === undefined ? {} : { limit: options.samples }),
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.load ? { load: options.load } : {}),
+  }
+}
+
+/** Wraps a generator so that the time spent inside it adds up. */
+function stopwatch(total: { inference: number }) {
+  return async function* <T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+    for (;;) {
+      const start = performance.now()
+      const { value, done } = await source.next()
+      total.inference += (performance.now() - start) / 1000
+      if (done) return
+      yield value
+    }
+  }
+}
+
+/** The metrics of one evaluation. Which ones is decided at the first sample, when it is known whether there are labels. */
+class Scores {
+  samples = 0
+  #metrics: Map<string, Metric> | undefined
+  readonly #options: EvaluateOptions
+
+  constructor(options: EvaluateOptions) {
+    this.#options = options
+    for (const name of options.metrics ?? []) {
+      if (metricNamed(name).needs === 'reference' && !options.against) throw noReference(name)
+    }
+  }
+
+  add(result: BatchOutputs, reference: Feeds | undefined): void {
+    for (const sample of scoredSamples(result, reference)) {
+      this.#metrics ??= this.#choose(sample.label !== undefined, Object.values(sample.outputs)[0]?.size ?? 0)
+      for (const metric of this.#metrics.values()) metric.add(sample)
+      this.samples++
+    }
+  }
+
+  values(): Record<string, number> {
+    return Object.fromEntries([...(this.#metrics ?? [])].map(([name, metric]) => [name, metric.value()]))
+  }
+
+  #choose(labelled: boolean, classes: number): Map<string, Metric> {
+    const names = this.#options.metrics ?? defaultMetrics(labelled, this.#options.against !== undefined, classes)
+    if (names.length === 0) {
+      throw problem('EVALUATE_METRICS', 'the data has no labels and no reference model is given: nothing to score', {
+        fix: 'use class subfolders or labels.csv, or compare with another model through --against float.onnx',
+      })
+    }
+    return new Map(names.map((name) => [name, metricNamed(name).make()]))
+  }
+}
+
+/** `top5` of ten classes or fewer says little, and agreement of outputs that are not class scores says nothing. */
+function defaultMetrics(labelled: boolean, hasReference: boolean, classes: number): (keyof typeof METRICS)[] {
+  const accuracy: (keyof typeof METRICS)[] = labelled ? (classes > 10 ? ['top1', 'top5'] : ['top1']) : []
+  return hasReference ? [...accuracy, 'sqnr', 'cosine', ...(labelled ? (['agreement'] as const) : [])] : accuracy
+}
+
+const noReference = (metric: string) =>
+  problem('EVALUATE_AGAINST', `the metric "${metric}" compares with another model`, {
+    at: { option: 'metric' },
+    fix: 'name it with --against float.onnx',
+  })

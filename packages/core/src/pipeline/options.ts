@@ -1,0 +1,73 @@
+import { distance } from 'fastest-levenshtein'
+import { z } from 'zod'
+import { METRICS } from '../analysis/index.ts'
+import type { Diagnostic } from '../util/index.ts'
+import { FewbitError } from '../util/index.ts'
+
+const overrideSchema = z.strictObject({
+  match: z.strictObject({
+    name: z.union([z.string(), z.instanceof(RegExp)]).optional(),
+    op: z.string().optional(),
+  }),
+  scheme: z.string().optional(),
+  observer: z.string().optional(),
+  granularity: z.enum(['tensor', 'channel', 'group']).optional(),
+})
+
+/** The part of quantize's options that is plain data: what a recipe holds. */
+export const quantizeSettings = z.strictObject({
+  target: z.string().default('onnxruntime'),
+  scheme: z.string().default('w8a8'),
+  /** `auto` measures which observer and which float exceptions serve this network best. */
+  observer: z.string().default('auto'),
+  observerOptions: z.record(z.string(), z.number()).default({}),
+  weightObserver: z.string().default('minmax'),
+  samples: z.int().positive().default(128),
+  batchSize: z.int().positive().default(8),
+  perTensor: z.boolean().default(false),
+  activations: z.enum(['signed', 'unsigned']).default('unsigned'),
+  overrides: z.array(overrideSchema).default([]),
+  floatOps: z.array(z.string()).default([]),
+  metrics: z.array(z.enum(Object.keys(METRICS) as [string, ...string[]])).optional(),
+  seed: z.int().nonnegative().default(1),
+})
+
+export type QuantizeSettings = z.infer<typeof quantizeSettings>
+
+/**
+ * Checks plain options and fills in defaults.
+ * @throws FewbitError OPTION_UNKNOWN or OPTION_INVALID, one diagnostic for each option that is wrong.
+ */
+export function parseSettings<S extends z.ZodType>(schema: S, given: unknown): z.infer<S> {
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw new FewbitError(parsed.error.issues.flatMap(toDiagnostics))
+}
+
+function toDiagnostics(issue: z.core.$ZodIssue): Diagnostic[] {
+  const path = issue.path.join('.')
+  if (issue.code !== 'unrecognized_keys') {
+    return [{ code: 'OPTION_INVALID', level: 'error', message: `${path}: ${issue.message}`, at: { option: path } }]
+  }
+  return issue.keys.map((key) => {
+    const known = Object.keys(quantizeSettings.shape)
+    return {
+      code: 'OPTION_UNKNOWN',
+      level: 'error',
+      message: `there is no option "${[path, key].filter(Boolean).join('.')}"`,
+      at: { option: key },
+      fix: suggestion(key, known),
+    }
+  })
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const near = closest(key, known)
+  return near ? `did you mean "${near}"?` : `known options: ${known.join(', ')}`
+}
+
+/** The known word within an edit distance of 2 of a mistyped one, if there is one. */
+function closest(word: string, known: readonly string[]): string | undefined {
+  const scored = known.map((k) => ({ k, d: distance(word.toLowerCase(), k.toLowerCase()) })).sort((a, b) => a.d - b.d)
+  return scored[0] && scored[0].d <= 2 ? scored[0].k : undefined
+}

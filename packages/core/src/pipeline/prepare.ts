@@ -1,0 +1,17 @@
+import { cloneModel, type Model } from '../ir/index.ts'
+import { convertOpset, inferShapesPass, quantizePreparePasses, runPasses } from '../passes/index.ts'
+import type { Run } from './run.ts'
+
+/** QuantizeLinear has scales along an axis from opset 13 on. */
+const QDQ_OPSET = 13
+
+/**
+ * The float network in the form that planner and calibration want: a copy at a sufficient opset, BatchNorm and constants
+ * folded, biases merged, every value typed as far as it can be.
+ */
+export async function prepare(model: Model, run: Run, opset = QDQ_OPSET): Promise<Model> {
+  const copy = cloneModel(model)
+  const upgrade = copy.opset() < opset ? [convertOpset(opset)] : []
+  await runPasses(copy, [...upgrade, inferShapesPass, ...quantizePreparePasses, inferShapesPass], run.passContext())
+  return copy
+}

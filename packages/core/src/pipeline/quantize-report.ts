@@ -1,0 +1,100 @@
+import { graphwiseError, type LayerError, metricNamed, worstLayers } from '../analysis/index.ts'
+import type { Dataset } from '../engine/index.ts'
+import { type Model, serializeModel } from '../ir/index.ts'
+import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
+import { datasetFor } from './data.ts'
+import { type Evaluation, evaluate } from './evaluate.ts'
+import { type Latency, measureLatency } from './latency.ts'
+import type { QuantizeSettings } from './options.ts'
+import type { QuantizeOptions } from './quantize.ts'
+import type { Run } from './run.ts'
+import type { Choice } from './search.ts'
+import { slowdownCause } from './slowdown.ts'
+
+/** Everything measured in one run, and only that. JSON. */
+export interface QuantizeReport {
+  readonly bytes: { readonly before: number; readonly after: number }
+  readonly plan: PlanSummary
+  readonly choice: Choice
+  /** Graphwise error of each tensor, in graph order. */
+  readonly layers: readonly LayerError[]
+  readonly worst: readonly LayerError[]
+  readonly calibration: { readonly data: string; readonly samples: number; readonly synthetic: boolean }
+  /** Errors of the outputs against float on the calibration data. */
+  readonly fidelity: Evaluation
+  /** Scores on the evaluation data, if there are any. */
+  readonly evaluation?: { readonly before: Evaluation; readonly after: Evaluation }
+  readonly latency: Latency
+  /** Why quantized is slower than float here, if it is. */
+  readonly slowdown?: string
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+export interface Measured {
+  readonly original: Model
+  /** The prepared float network. */
+  readonly float: Model
+  readonly quantized: Model
+  readonly plan: QuantPlan
+  readonly choice: Choice
+  readonly data: Dataset
+  readonly settings: QuantizeSettings
+  readonly options: QuantizeOptions
+}
+
+/** Samples for layer errors and output fidelity. */
+const ANALYSIS_SAMPLES = 32
+
+/** Measures what quantization cost and bought. */
+export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
+  const { engine } = run
+  const common = { engine, data: m.data, batchSize: m.settings.batchSize, ...run.signal }
+  const layers = await run.stage('analyze', (onProgress) =>
+    graphwiseError(m.float, m.quantized, { ...common, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
+  )
+  const fidelity = await evaluate(m.quantized, {
+    ...common,
+    against: m.float,
+    metrics: ['sqnr', 'cosine', 'max-error'],
+    samples: ANALYSIS_SAMPLES,
+  })
+  const evaluation = await evaluateBoth(m, run)
+  const latency = await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
+  const slowdown = slowdownCause(latency, m.plan)
+  return {
+    bytes: { before: serializeModel(m.original).byteLength, after: serializeModel(m.quantized).byteLength },
+    plan: summarizePlan(m.plan),
+    choice: m.choice,
+    layers,
+    worst: worstLayers(layers),
+    calibration: {
+      data: m.data.name,
+      samples: Math.min(m.settings.samples, m.data.length ?? m.settings.samples),
+      synthetic: m.data.synthetic ?? false,
+    },
+    fidelity,
+    ...(evaluation ? { evaluation } : {}),
+    latency,
+    ...(slowdown === undefined ? {} : { slowdown }),
+    seconds: run.seconds,
+  }
+}
+
+async function evaluateBoth(m: Measured, run: Run) {
+  const wanted = m.options.evaluation
+  if (!wanted) return undefined
+  const data = await datasetFor(wanted.data, m.original)
+  const { metrics, samples } = wanted
+  const common = {
+    ...run.options,
+    data,
+    ...(metrics ? { metrics } : {}),
+    ...(samples === undefined ? {} : { samples }),
+  }
+  const plain = metrics?.filter((name) => !needsReference(name))
+  const before = await evaluate(m.original, { ...common, ...(plain ? { metrics: plain } : {}) })
+  const after = await evaluate(m.quantized, { ...common, against: m.original })
+  return { before, after }
+}
+
+const needsReference = (name: string): boolean => metricNamed(name).needs === 'reference'

@@ -1,0 +1,145 @@
+import { collectStats, requestsForPlan } from '../calibration/index.ts'
+import { cloneModel, type Model } from '../ir/index.ts'
+import { OBSERVERS } from '../observers/index.ts'
+import type { TraceEvent } from '../passes/index.ts'
+import {
+  materialize,
+  type Override,
+  type ParamsTable,
+  type PlannerOptions,
+  planQuantization,
+  type QuantPlan,
+} from '../quant/index.ts'
+import { findTarget } from '../targets/index.ts'
+import type { Diagnostic } from '../util/index.ts'
+import { type Data, datasetFor } from './data.ts'
+import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
+import { prepare } from './prepare.ts'
+import { measure, type QuantizeReport } from './quantize-report.ts'
+import { type Recipe, recipeOf, stampModel } from './recipe.ts'
+import { Run, type RunOptions } from './run.ts'
+import { searchPlan } from './search.ts'
+
+export interface QuantizeOptions extends RunOptions {
+  readonly target?: string
+  /** `w8a8` unless given. */
+  readonly scheme?: string
+  readonly calibration: {
+    readonly data: Data
+    /** Default 128, evenly spread over the data. */
+    readonly samples?: number
+    /** `auto` (default) or a name from `OBSERVERS`. */
+    readonly observer?: string
+    readonly observerOptions?: Readonly<Record<string, number>>
+    readonly batchSize?: number
+  }
+  /** Scored before and after. Without it, errors on the calibration data are reported and called so. */
+  readonly evaluation?: { readonly data: Data; readonly samples?: number; readonly metrics?: readonly string[] }
+  readonly perTensor?: boolean
+  readonly activations?: 'signed' | 'unsigned'
+  readonly overrides?: readonly Override[]
+  readonly floatOps?: readonly string[]
+  readonly seed?: number
+}
+
+export interface QuantizeResult {
+  readonly model: Model
+  readonly plan: QuantPlan
+  readonly params: ParamsTable
+  readonly report: QuantizeReport
+  readonly recipe: Recipe
+  readonly trace: readonly TraceEvent[]
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/** Planning needs no data. */
+export type PlanOptions = Omit<QuantizeOptions, 'calibration' | 'evaluation'>
+
+export interface PlanResult {
+  readonly plan: QuantPlan
+  /** The prepared network that the plan speaks of. */
+  readonly float: Model
+  readonly trace: readonly TraceEvent[]
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/** Decides who is quantized and how, without data. The caller's model is not changed. */
+export async function planModel(model: Model, options: PlanOptions): Promise<PlanResult> {
+  const run = new Run(options)
+  const settings = settingsOf(options)
+  const float = await run.stage('prepare', () => prepare(model, run))
+  const plan = await run.stage('plan', () => makePlan(float, settings, run))
+  return { plan, float, trace: run.trace, diagnostics: [...run.diagnostics.list, ...plan.diagnostics] }
+}
+
+/**
+ * Quantizes a float network: prepare, plan, calibrate in one pass, choose by measuring, write QDQ, measure what it cost. The
+ * caller's model is not changed.
+ * @throws FewbitError PLAN_ALREADY_QUANTIZED, CALIB_*, DATA_*, OPTION_*; the signal's reason when aborted.
+ */
+export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
+  const run = new Run(options)
+  const settings = settingsOf(options)
+  const float = await run.stage('prepare', () => prepare(model, run))
+  const first = await run.stage('plan', () => makePlan(float, settings, run))
+  const data = await datasetFor(options.calibration.data, float)
+  const stats = await run.stage('calibrate', (progress) => {
+    const { samples, batchSize } = settings
+    const total = Math.min(samples, data.length ?? samples)
+    const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
+    const requests = requestsForPlan(first, OBSERVERS)
+    return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
+  })
+  const found = await run.stage('search', (progress) =>
+    searchPlan({ float, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
+  )
+  const quantized = await run.stage('write', () => materialize(cloneModel(float), found.plan, found.params))
+  const recipe = recipeOf(settings, found.summary, data, stats, run)
+  stampModel(quantized, recipe)
+  const measured = {
+    original: model,
+    float,
+    quantized,
+    plan: found.plan,
+    choice: found.summary,
+    data,
+    settings,
+    options,
+  }
+  const report = await measure(measured, run)
+  return {
+    model: quantized,
+    plan: found.plan,
+    params: found.params,
+    report,
+    recipe,
+    trace: run.trace,
+    diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics],
+  }
+}
+
+/** The plain-data part of the options, checked and completed. */
+function settingsOf(
+  options: PlanOptions & Partial<Pick<QuantizeOptions, 'calibration' | 'evaluation'>>,
+): QuantizeSettings {
+  const { engine: _e, signal: _s, onProgress: _p, ops: _o, calibration, evaluation, ...rest } = options
+  const { data: _d, ...calibrate } = calibration ?? { data: undefined }
+  const metrics = evaluation?.metrics
+  return parseSettings(quantizeSettings, { ...rest, ...calibrate, ...(metrics ? { metrics } : {}) })
+}
+
+function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: PlannerOptions = {}): QuantPlan {
+  const { scheme, perTensor, activations, weightObserver, floatOps } = settings
+  const overrides = settings.overrides as readonly Override[]
+  const observer = settings.observer === 'auto' ? 'mse' : settings.observer
+  return planQuantization(float, findTarget(settings.target), run.ops, {
+    scheme,
+    perTensor,
+    activations,
+    weightObserver,
+    observer,
+    overrides,
+    floatOps,
+    ...options,
+  })
+}

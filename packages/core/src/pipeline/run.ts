@@ -1,0 +1,74 @@
+import { type Engine, evaluateModel } from '../engine/index.ts'
+import type { Model } from '../ir/index.ts'
+import { defaultOps, type OpRegistry } from '../ops/index.ts'
+import type { PassContext, TraceEvent } from '../passes/index.ts'
+import { Diagnostics } from '../util/index.ts'
+
+/** One step of a long task. `total` is missing where it cannot be known beforehand. */
+export interface ProgressEvent {
+  readonly stage: string
+  readonly state: 'start' | 'progress' | 'end'
+  readonly done?: number
+  readonly total?: number
+  /** At `end`: how long the stage took. */
+  readonly seconds?: number
+}
+
+/** What every verb takes besides its own options. */
+export interface RunOptions {
+  readonly engine: Engine
+  readonly signal?: AbortSignal
+  readonly onProgress?: (event: ProgressEvent) => void
+  readonly ops?: OpRegistry
+}
+
+/** State of one verb's run: diagnostics, trace and the time that each stage took. */
+export class Run {
+  readonly diagnostics = new Diagnostics()
+  readonly trace: TraceEvent[] = []
+  readonly seconds: Record<string, number> = {}
+  readonly ops: OpRegistry
+  readonly options: RunOptions
+
+  constructor(options: RunOptions) {
+    this.options = options
+    this.ops = options.ops ?? defaultOps
+  }
+
+  get engine(): Engine {
+    return this.options.engine
+  }
+
+  /** Runs a stage, reports it and adds its time. Throws the signal's reason if it was aborted before. */
+  async stage<T>(name: string, work: (progress: ProgressCallback) => Promise<T> | T): Promise<T> {
+    const { signal, onProgress } = this.options
+    signal?.throwIfAborted()
+    onProgress?.({ stage: name, state: 'start' })
+    const start = performance.now()
+    const result = await work((done, total) =>
+      onProgress?.({ stage: name, state: 'progress', done, ...(total === undefined ? {} : { total }) }),
+    )
+    const seconds = (performance.now() - start) / 1000
+    this.seconds[name] = (this.seconds[name] ?? 0) + seconds
+    onProgress?.({ stage: name, state: 'end', seconds })
+    return result
+  }
+
+  /** What passes need, with constants evaluated by the engine. */
+  passContext(): PassContext {
+    const { signal } = this.options
+    return {
+      ops: this.ops,
+      diagnostics: this.diagnostics,
+      trace: (event) => this.trace.push(event),
+      evaluate: (model: Model) => evaluateModel(this.engine, model),
+      ...(signal ? { signal } : {}),
+    }
+  }
+
+  get signal(): { signal?: AbortSignal } {
+    return this.options.signal ? { signal: this.options.signal } : {}
+  }
+}
+
+export type ProgressCallback = (done: number, total: number | undefined) => void
