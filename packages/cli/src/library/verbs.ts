@@ -1,0 +1,137 @@
+import {
+  type Analysis,
+  type AnalyzeOptions,
+  analyze as analyzeOn,
+  type Data,
+  datasetFor,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate as evaluateOn,
+  type Inspection,
+  inspect as inspectModel,
+  type Model,
+  type OptimizeOptions,
+  type OptimizeResult,
+  optimize as optimizeOn,
+  type PlanOptions,
+  type PlanResult,
+  planModel as planOn,
+  type QuantizeOptions,
+  type QuantizeResult,
+  quantize as quantizeOn,
+  type RunOptions,
+  type Why,
+  why as whyOn,
+} from '@fewbit/core'
+import { nodeEngine } from '@fewbit/engine-node'
+import { checkOptions, type OptionNames } from './options.ts'
+
+/** Options of a verb, with ONNX Runtime for Node as the engine unless another one is given. */
+export type OnNode<O extends RunOptions> = Omit<O, 'engine'> & Partial<Pick<O, 'engine'>>
+
+/** The same for verbs over data: data that are not fitted to a model yet will do. */
+export type OverData<O extends RunOptions> = Omit<OnNode<O>, 'data'> & { readonly data: Data }
+
+const RUN = { engine: true, signal: true, onProgress: true, ops: true } satisfies OptionNames<RunOptions>
+const OPTIMIZE = { passes: true, ...RUN } satisfies OptionNames<OptimizeOptions>
+const EVALUATE = {
+  data: true,
+  metrics: true,
+  against: true,
+  samples: true,
+  batchSize: true,
+  load: true,
+  ...RUN,
+} satisfies OptionNames<EvaluateOptions>
+const ANALYZE = { data: true, samples: true, batchSize: true, ...RUN } satisfies OptionNames<AnalyzeOptions>
+const PLAN = {
+  target: true,
+  scheme: true,
+  perTensor: true,
+  activations: true,
+  overrides: true,
+  floatOps: true,
+  seed: true,
+  ...RUN,
+} satisfies OptionNames<PlanOptions>
+const QUANTIZE = { calibration: true, evaluation: true, ...PLAN } satisfies OptionNames<QuantizeOptions>
+const CALIBRATION = {
+  data: true,
+  samples: true,
+  observer: true,
+  observerOptions: true,
+  batchSize: true,
+} satisfies OptionNames<QuantizeOptions['calibration']>
+const EVALUATION = {
+  data: true,
+  samples: true,
+  metrics: true,
+} satisfies OptionNames<NonNullable<QuantizeOptions['evaluation']>>
+
+const withEngine = <O extends { engine?: RunOptions['engine'] }>(options: O) => ({
+  ...options,
+  engine: options.engine ?? nodeEngine(),
+})
+
+/** Facts about a model, without running it. Weights are not read. */
+export function inspect(model: Model): Promise<Inspection> {
+  return inspectModel(model)
+}
+
+/**
+ * A smaller model that computes the same. The given model is not changed.
+ * @throws FewbitError OPTION_UNKNOWN; PASS_UNKNOWN for a pass that does not exist.
+ */
+export async function optimize(model: Model, options: OnNode<OptimizeOptions> = {}): Promise<OptimizeResult> {
+  checkOptions(options, OPTIMIZE)
+  return optimizeOn(model, withEngine(options))
+}
+
+/**
+ * Quantizes a float network: plans, calibrates in one pass, chooses by measuring, and measures what it cost. The given model is
+ * not changed.
+ * @throws FewbitError OPTION_UNKNOWN naming the nearest option; PLAN_ALREADY_QUANTIZED, CALIB_*, DATA_*; the signal's reason when
+ * aborted.
+ */
+export async function quantize(model: Model, options: OnNode<QuantizeOptions>): Promise<QuantizeResult> {
+  checkOptions(options, QUANTIZE)
+  checkOptions(options.calibration, CALIBRATION, 'calibration')
+  if (options.evaluation !== undefined) checkOptions(options.evaluation, EVALUATION, 'evaluation')
+  return quantizeOn(model, withEngine(options))
+}
+
+/**
+ * Decides who is quantized and how, without data.
+ * @throws FewbitError OPTION_UNKNOWN, PLAN_ALREADY_QUANTIZED
+ */
+export async function planModel(model: Model, options: OnNode<PlanOptions> = {}): Promise<PlanResult> {
+  checkOptions(options, PLAN)
+  return planOn(model, withEngine(options))
+}
+
+/**
+ * Why a node is, or is not, quantized, and with what.
+ * @throws FewbitError OPTION_UNKNOWN; NODE_UNKNOWN with the nearest names.
+ */
+export async function why(model: Model, node: string, options: OnNode<PlanOptions> = {}): Promise<Why> {
+  checkOptions(options, PLAN)
+  return whyOn(model, node, withEngine(options))
+}
+
+/**
+ * Runs a model over data and scores its outputs.
+ * @throws FewbitError OPTION_UNKNOWN, EVALUATE_*, DATA_*; the signal's reason when aborted.
+ */
+export async function evaluate(model: Model, options: OverData<EvaluateOptions>): Promise<Evaluation> {
+  checkOptions(options, EVALUATE)
+  return evaluateOn(model, { ...withEngine(options), data: await datasetFor(options.data, model) })
+}
+
+/**
+ * The error of each layer of a quantized model against its float model, in graph order.
+ * @throws FewbitError OPTION_UNKNOWN, ANALYZE_NO_PAIRS, DATA_*; the signal's reason when aborted.
+ */
+export async function analyze(float: Model, quantized: Model, options: OverData<AnalyzeOptions>): Promise<Analysis> {
+  checkOptions(options, ANALYZE)
+  return analyzeOn(float, quantized, { ...withEngine(options), data: await datasetFor(options.data, float) })
+}

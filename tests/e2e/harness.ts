@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { zipSync } from 'fflate'
+import { afterAll } from 'vitest'
+import { main } from '../../packages/cli/src/main.ts'
+
+export interface Outcome {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs the command line in this process, from the sources. */
+export async function fewbit(...args: string[]): Promise<Outcome> {
+  const text = { out: '', err: '' }
+  const into = (key: 'out' | 'err') =>
+    new Writable({
+      write(chunk, _, done) {
+        text[key] += chunk
+        done()
+      },
+    })
+  const code = await main(['node', 'fewbit', ...args], { out: into('out'), err: into('err'), isTerminal: false })
+  return { code, ...text }
+}
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const BUILT = join(ROOT, 'packages/cli/bin/fewbit.js')
+
+/** The built program in a process of its own, for signals, pipes and terminals. */
+export const PROGRAM = [process.execPath, BUILT] as const
+export const isBuilt = existsSync(join(ROOT, 'packages/cli/dist/main.js'))
+
+export function start(args: readonly string[], cwd?: string): { child: ChildProcess; outcome: Promise<Outcome> } {
+  const child = spawn(PROGRAM[0], [PROGRAM[1], ...args], cwd === undefined ? {} : { cwd })
+  return { child, outcome: outcomeOf(child) }
+}
+
+/** Through a shell, where the test is about pipes and redirections. `fewbit` in the script is the built program. */
+export function shell(script: string, cwd: string): Promise<Outcome> {
+  const define = `fewbit() { "${PROGRAM[0]}" "${PROGRAM[1]}" "$@"; }`
+  return outcomeOf(spawn('bash', ['-c', `${define}\n${script}`], { cwd }))
+}
+
+export function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  const text = { out: '', err: '' }
+  child.stdout?.on('data', (chunk) => {
+    text.out += chunk
+  })
+  child.stderr?.on('data', (chunk) => {
+    text.err += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, ...text }))
+  })
+}
+
+/** A folder that goes when the test file ends. */
+export class Folder {
+  readonly path = mkdtempSync(join(tmpdir(), 'fewbit-e2e-'))
+
+  constructor() {
+    afterAll(() => rmSync(this.path, { recursive: true, force: true }))
+  }
+
+  at(...parts: string[]): string {
+    return join(this.path, ...parts)
+  }
+
+  put(name: string, content: string | Uint8Array): string {
+    const path = this.at(name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+    return path
+  }
+
+  folder(name: string): string {
+    mkdirSync(this.at(name), { recursive: true })
+    return this.at(name)
+  }
+
+  /** What lies in a folder, hidden files included: whatever a failed command leaves behind. */
+  list(name = '.'): string[] {
+    return readdirSync(this.at(name)).sort()
+  }
+}
+
+const DESCR = { float32: '<f4', uint8: '|u1', int64: '<i8', int32: '<i4' } as const
+
+export interface NumpyArray {
+  readonly dtype: keyof typeof DESCR
+  readonly shape: readonly number[]
+  readonly data: ArrayBufferView
+}
+
+/** numpy's format 1.0. */
+export function npy({ dtype, shape, data }: NumpyArray): Uint8Array {
+  const dims = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`
+  const text = `{'descr': '${DESCR[dtype]}', 'fortran_order': False, 'shape': ${dims}, }`
+  const head = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`
+  const prefix = Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, head.length & 255, head.length >> 8])
+  return Buffer.concat([prefix, Buffer.from(head), new Uint8Array(data.buffer, data.byteOffset, data.byteLength)])
+}
+
+export const npz = (arrays: Readonly<Record<string, NumpyArray>>): Uint8Array =>
+  zipSync(Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`${name}.npy`, npy(array)])))
+
+export const floats = (shape: readonly number[], value: (i: number) => number): NumpyArray => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, (_, i) => value(i)),
+})
+
+export const labels = (values: readonly number[]): NumpyArray => ({
+  dtype: 'int32',
+  shape: [values.length],
+  data: Int32Array.from(values),
+})
