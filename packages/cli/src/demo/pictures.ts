@@ -32,9 +32,11 @@ interface Painted {
 }
 
 /** How hard the pictures are: chosen so that a small network errs on a few of a hundred. */
-const CLUTTER = { least: 2, most: 5, smallest: 1.5, largest: 4 }
-const LEAST_CONTRAST = 0.22
-const MOST_NOISE = 0.16
+const CLUTTER = { least: 1, most: 4, smallest: 1.5, largest: 3.5 }
+const LEAST_CONTRAST = 0.15
+const MOST_NOISE = 0.1
+/** Radians. */
+const MOST_TURN = 0.6
 
 /**
  * The picture number `index` of a seed. One large shape names the class; small shapes of every class, textures, uneven
@@ -45,25 +47,26 @@ export function drawPicture(seed: number, index: number): Picture {
   const random = rng(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b))
   const label = index % CLASSES.length
   const canvas = new Float32Array(SIDE * SIDE * 3)
-  const ground = colour(random)
+  const ground = colour(random, 0.7)
   paintGround(canvas, ground, random)
   for (let n = between(random, CLUTTER.least, CLUTTER.most + 1) | 0; n > 0; n--) {
     const shape = random.int(CLASSES.length)
     const radius = between(random, CLUTTER.smallest, CLUTTER.largest)
     paintShape(canvas, { ...painted(random, shape, radius, 0), colour: colour(random) })
   }
-  const subject = painted(random, label, between(random, 6, 11), 10)
+  const subject = painted(random, label, between(random, 8, 12), 11)
   paintShape(canvas, { ...subject, colour: contrasting(random, ground) })
   return { label, pixels: develop(canvas, random) }
 }
 
 const between = (random: Rng, low: number, high: number): number => low + (high - low) * random.next()
-const colour = (random: Rng): Colour => [random.next(), random.next(), random.next()]
+const colour = (random: Rng, most = 1): Colour => [most * random.next(), most * random.next(), most * random.next()]
 
+/** A colour brighter than the ground. */
 function contrasting(random: Rng, ground: Colour): Colour {
   for (;;) {
     const c = colour(random)
-    const difference = c.reduce((sum, part, i) => sum + Math.abs(part - (ground[i] as number)), 0) / 3
+    const difference = c.reduce((sum, part, i) => sum + part - (ground[i] as number), 0) / 3
     if (difference > LEAST_CONTRAST) return c
   }
 }
@@ -75,7 +78,7 @@ function texture(random: Rng, most: number): Texture {
 
 /** A shape at a random place and angle whose centre keeps `margin` pixels from the border. */
 function painted(random: Rng, shape: number, radius: number, margin: number): Painted {
-  const angle = between(random, 0, 2 * Math.PI)
+  const angle = between(random, -MOST_TURN, MOST_TURN)
   const placed: Placed = {
     shape: CLASSES[shape] as Placed['shape'],
     x: between(random, margin, SIDE - margin),
@@ -84,14 +87,14 @@ function painted(random: Rng, shape: number, radius: number, margin: number): Pa
     cos: Math.cos(angle),
     sin: Math.sin(angle),
   }
-  return { placed, colour: [0, 0, 0], texture: texture(random, 0.15) }
+  return { placed, colour: [0, 0, 0], texture: texture(random, 0.1) }
 }
 
 /** A slope from one colour to another, with a texture. */
 function paintGround(canvas: Float32Array, from: Colour, random: Rng): void {
   const to = colour(random)
   const slope = between(random, 0, 0.5)
-  const wave = texture(random, 0.2)
+  const wave = texture(random, 0.12)
   for (let y = 0; y < SIDE; y++) {
     for (let x = 0; x < SIDE; x++) {
       const share = (slope * (x + y)) / (2 * SIDE)
