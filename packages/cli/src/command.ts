@@ -2,7 +2,7 @@ import type { RunOptions } from '@fewbit/core/pipeline'
 import { nodeEngine } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { type Console, toJson } from './output.ts'
-import { type ProgressView, progressView, silent } from './progress.ts'
+import { progressView } from './progress.ts'
 
 /** What every command gets besides its own options. */
 export interface CommandContext {
@@ -34,7 +34,7 @@ export function action<A extends unknown[]>(invocation: Invocation, body: Comman
     const command = args.at(-1) as Command
     const { json } = command.opts<{ json?: boolean }>()
     const { console, signal } = invocation
-    const progress: ProgressView = json ? silent : progressView(console)
+    const progress = await progressView(console)
     const run = { engine: nodeEngine(), signal, onProgress: progress.onProgress }
     let failed = true
     try {

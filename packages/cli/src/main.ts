@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import type { Invocation } from './command.ts'
 import { analyzeCommand } from './commands/analyze.ts'
@@ -7,8 +8,8 @@ import { inspectCommand } from './commands/inspect.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
 import { whyCommand } from './commands/why.ts'
-import { describeFailure } from './failure.ts'
-import { type Console, processConsole, toJson } from './output.ts'
+import { describeFailure, EXIT } from './failure.ts'
+import { type Console, processConsole, toJson, watchOutput } from './output.ts'
 import { VERSION } from './version.ts'
 
 const COMMANDS = [
@@ -45,8 +46,13 @@ function buildProgram(invocation: Invocation): Command {
  */
 export async function main(argv: readonly string[], console: Console = processConsole): Promise<number> {
   const controller = new AbortController()
-  const interrupt = (): void => controller.abort()
-  process.once('SIGINT', interrupt)
+  const interrupt = (): void => {
+    if (controller.signal.aborted) leave(console)
+    controller.abort()
+  }
+  // Not `once`: libraries that restore the cursor end the process on a signal that nobody else listens to.
+  process.on('SIGINT', interrupt)
+  if (console === processConsole) watchOutput()
   const invocation: Invocation = { console, signal: controller.signal, exitCode: 0 }
   try {
     const program = buildProgram(invocation)
@@ -59,6 +65,14 @@ export async function main(argv: readonly string[], console: Console = processCo
     process.removeListener('SIGINT', interrupt)
   }
 }
+
+/** The second Ctrl-C does not wait for the running step to notice the first. */
+function leave(console: Console): never {
+  if (console.isTerminal) writeSync(process.stderr.fd, SHOW_CURSOR)
+  process.exit(EXIT.interrupted)
+}
+
+const SHOW_CURSOR = '\u001b[?25h'
 
 function reportFailure(error: unknown, argv: readonly string[], console: Console): number {
   const failure = describeFailure(error)

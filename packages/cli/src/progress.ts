@@ -1,20 +1,29 @@
 import type { ProgressEvent } from '@fewbit/core/pipeline'
-import { Listr, type ListrTaskWrapper } from 'listr2'
+import { DefaultRenderer, Listr, ListrLogger, ProcessOutput } from 'listr2'
 import type { Console } from './output.ts'
 import { seconds } from './render/numbers.ts'
 
-/** Shows the stages of one verb. */
+/** Shows the stages of one verb on stderr. */
 export interface ProgressView {
   readonly onProgress: (event: ProgressEvent) => void
   /** Ends the view; `failed` marks the running stage. */
   finish(failed?: boolean): Promise<void>
 }
 
-export const silent: ProgressView = { onProgress: () => {}, finish: async () => {} }
+/** Draws wherever its logger writes. The default renderer gives up when stdout is redirected, but we draw on stderr. */
+class OnStderr extends DefaultRenderer {
+  static override nonTTY = true
+}
 
 /** Bars on a terminal, one line for each finished stage elsewhere. */
-export function progressView(console: Console): ProgressView {
-  return console.isTerminal ? new TerminalView() : new LineView(console)
+export async function progressView(console: Console): Promise<ProgressView> {
+  if (!console.isTerminal) return new LineView(console)
+  // The renderer loads its modules at its first use, and would draw nothing while the first stages pass.
+  await new Listr([], {
+    renderer: OnStderr,
+    rendererOptions: { clearOutput: true, logger: stderrLogger(console) },
+  }).run()
+  return new TerminalView(console)
 }
 
 class LineView implements ProgressView {
@@ -36,18 +45,55 @@ class LineView implements ProgressView {
   async finish(): Promise<void> {}
 }
 
-type Task = ListrTaskWrapper<unknown, never, never>
+/** The part of a task that we change while it runs. */
+interface Task {
+  title: string
+}
 
-interface RunningTask {
-  task: Task | undefined
-  end: (error?: Error) => void
-  done: Promise<unknown>
+/** One line on the screen. The title is kept, because a short stage may end before its line is first drawn. */
+class StageLine {
+  readonly ended: Promise<void>
+  readonly #settle: { done: () => void; fail: (error: Error) => void }
+  #task: Task | undefined
+  #title: string
+
+  constructor(title: string) {
+    this.#title = title
+    const { promise, resolve, reject } = withResolvers()
+    this.ended = promise
+    this.#settle = { done: resolve, fail: reject }
+  }
+
+  get title(): string {
+    return this.#title
+  }
+
+  set title(title: string) {
+    this.#title = title
+    if (this.#task) this.#task.title = title
+  }
+
+  attach(task: Task): Promise<void> {
+    this.#task = task
+    task.title = this.#title
+    return this.ended
+  }
+
+  end(failed: boolean): void {
+    if (failed) this.#settle.fail(new Error(this.#title))
+    else this.#settle.done()
+  }
 }
 
 /** Each stage is a task that ends when the stage's `end` event arrives. */
 class TerminalView implements ProgressView {
-  #running: RunningTask | undefined
+  readonly #console: Console
+  #running: StageLine | undefined
   #last: Promise<unknown> = Promise.resolve()
+
+  constructor(console: Console) {
+    this.#console = console
+  }
 
   readonly onProgress = (event: ProgressEvent): void => {
     if (event.state === 'start') this.#start(event.stage)
@@ -56,40 +102,57 @@ class TerminalView implements ProgressView {
   }
 
   async finish(failed = false): Promise<void> {
-    this.#running?.end(failed ? new Error('stopped') : undefined)
+    this.#running?.end(failed)
+    this.#running = undefined
     await this.#last
   }
 
   #start(stage: string): void {
-    let end: (error?: Error) => void = () => {}
-    const ended = new Promise<void>((resolve, reject) => {
-      end = (error) => (error ? reject(error) : resolve())
-    })
-    const running: RunningTask = { task: undefined, end, done: Promise.resolve() }
-    const body = (_: unknown, task: unknown): Promise<void> => {
-      running.task = task as Task
-      return ended
-    }
-    const list = new Listr([{ title: stage, task: body }], {
-      concurrent: false,
+    const line = new StageLine(stage)
+    // A stage may fail before its line is drawn.
+    line.ended.catch(() => undefined)
+    // One after the other: two lists on the screen would overwrite each other's lines, and the logger of the second would
+    // take the first one's hold on stderr for the real one.
+    this.#last = this.#last.then(() => this.#draw(line)).catch(() => undefined)
+    this.#running = line
+  }
+
+  #draw(line: StageLine): Promise<unknown> {
+    const list = new Listr([{ title: line.title, task: (_, task) => line.attach(task) }], {
       exitOnError: false,
-      rendererOptions: { showErrorMessage: false },
       registerSignalListeners: false,
+      renderer: OnStderr,
+      rendererOptions: { showErrorMessage: false, collapseErrors: false, logger: stderrLogger(this.#console) },
     })
-    running.done = this.#last.then(() => list.run()).catch(() => undefined)
-    this.#last = running.done
-    this.#running = running
+    return list.run()
   }
 
   #update({ stage, done = 0, total }: ProgressEvent): void {
-    if (this.#running?.task) this.#running.task.title = `${stage}  ${bar(done, total)}`
+    if (this.#running) this.#running.title = `${stage}  ${bar(done, total)}`
   }
 
   #end({ stage, seconds: s = 0 }: ProgressEvent): void {
-    if (this.#running?.task) this.#running.task.title = `${stage}  ${seconds(s)}`
-    this.#running?.end()
+    if (!this.#running) return
+    this.#running.title = `${stage}  ${seconds(s)}`
+    this.#running.end(false)
     this.#running = undefined
   }
+}
+
+function stderrLogger({ err }: Console): ListrLogger {
+  const stream = err as NodeJS.WriteStream
+  return new ListrLogger({ useIcons: true, toStderr: [], processOutput: new ProcessOutput(stream, stream) })
+}
+
+/** `Promise.withResolvers` of Node 22. */
+function withResolvers() {
+  let resolve: () => void = () => {}
+  let reject: (error: Error) => void = () => {}
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
 }
 
 const WIDTH = 24
