@@ -3,11 +3,17 @@ import { CommanderError } from 'commander'
 
 export const EXIT = { ok: 0, error: 1, usage: 2, floorMissed: 3, interrupted: 130 } as const
 
+export interface Failure {
+  /** Exit code. */
+  readonly code: number
+  readonly text: string
+  readonly diagnostics: readonly Diagnostic[]
+}
+
 /** What an error means to the shell, and the text for people. Only our own bugs show a stack trace. */
-export function describeFailure(error: unknown): { code: number; text: string; diagnostics: readonly Diagnostic[] } {
-  if (error instanceof CommanderError)
-    return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, text: '', diagnostics: [] }
-  if (isAbort(error)) return { code: EXIT.interrupted, text: 'stopped; nothing was written', diagnostics: [] }
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof CommanderError) return usageFailure(error)
+  if (isAbort(error)) return interrupted('stopped; nothing was written')
   if (error instanceof FewbitError) {
     const isUsage = error.diagnostics.some((d) => d.level === 'error' && d.at?.option !== undefined)
     const text = error.diagnostics.map(formatDiagnostic).join('\n')
@@ -15,6 +21,18 @@ export function describeFailure(error: unknown): { code: number; text: string; d
   }
   return { code: EXIT.error, ...describeUnknown(error) }
 }
+
+function usageFailure({ exitCode, message }: CommanderError): Failure {
+  if (exitCode === 0) return { code: EXIT.ok, text: '', diagnostics: [] }
+  const [first = message] = message.replace(/^error: /, '').split('\n')
+  return { code: EXIT.usage, text: '', diagnostics: [{ code: 'USAGE', level: 'error', message: first }] }
+}
+
+const interrupted = (text: string): Failure => ({
+  code: EXIT.interrupted,
+  text,
+  diagnostics: [{ code: 'STOPPED', level: 'error', message: text }],
+})
 
 function describeUnknown(error: unknown): { text: string; diagnostics: readonly Diagnostic[] } {
   const system = error as NodeJS.ErrnoException

@@ -76,8 +76,9 @@ const SHOW_CURSOR = '\u001b[?25h'
 
 function reportFailure(error: unknown, argv: readonly string[], console: Console): number {
   const failure = describeFailure(error)
-  if (error instanceof CommanderError) return failure.code
+  if (failure.code === EXIT.ok) return failure.code
   if (argv.includes('--json')) console.out.write(`${toJson({ error: true, diagnostics: failure.diagnostics })}\n`)
-  console.err.write(`${failure.text}\n`)
+  // commander has printed its own errors.
+  if (!(error instanceof CommanderError)) console.err.write(`${failure.text}\n`)
   return failure.code
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -54,12 +55,34 @@ export function writeAtomically(path: string, write: (sink: ByteSink) => void): 
   }
 }
 
+/**
+ * Finds out before hours of work whether their result can be written. Nothing is created.
+ * @throws FewbitError FILE_MISSING without the folder, FILE_KIND for a folder or device, FILE_DENIED.
+ */
+export function checkWritable(path: string): void {
+  const folder = dirname(linkTarget(path))
+  if (!existsSync(folder)) {
+    throw problem('FILE_MISSING', `cannot write the file: there is no folder "${folder}"`, {
+      at: { file: path },
+      fix: 'create the folder first, or choose another path',
+    })
+  }
+  attempt(path, () => {
+    accessSync(folder, constants.W_OK)
+    if (existsSync(path)) accessSync(path, constants.W_OK)
+  })
+}
+
 /** A link to a file stays a link; a device or folder is never replaced by a file. */
 function linkTarget(path: string): string {
   if (!existsSync(path)) return path
   const target = realpathSync(path)
   if (statSync(target).isFile()) return target
-  throw problem('FILE_KIND', 'this is not a regular file', { at: { file: path }, fix: 'choose another path' })
+  const kind = statSync(target).isDirectory() ? 'a folder' : 'a device'
+  throw problem('FILE_KIND', `cannot write the file: this is ${kind}`, {
+    at: { file: path },
+    fix: 'name a file, such as model.int8.onnx',
+  })
 }
 
 function writeFully(descriptor: number, chunk: Uint8Array): void {

@@ -32,12 +32,16 @@ export function fileSource(path: string): FileSource {
 function openRegular(path: string): number {
   try {
     // Asked first: opening a named pipe would wait for a writer.
-    if (!statSync(path).isFile()) throw problem('FILE_KIND', 'this is not a regular file', { at: { file: path } })
+    const info = statSync(path)
+    if (!info.isFile()) throw notAFile(path, info.isDirectory() ? 'a folder' : 'a device or pipe')
     return openSync(path, 'r')
   } catch (error) {
     throw fileProblem(error, path, 'read')
   }
 }
+
+const notAFile = (path: string, kind: string): Error =>
+  problem('FILE_KIND', `this is ${kind}, not a file`, { at: { file: path }, fix: 'name the .onnx file' })
 
 function readExactly(descriptor: number, path: string, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length)

@@ -1,5 +1,5 @@
 export { npyDataset, npzDataset } from './array-dataset.ts'
-export { type FileSink, fileSink, writeAtomically } from './atomic-write.ts'
+export { checkWritable, type FileSink, fileSink, writeAtomically } from './atomic-write.ts'
 export type { DataOptions } from './data-options.ts'
 export { fileProblem } from './file-problem.ts'
 export { type FileSource, fileSource, openExternalFrom } from './files.ts'

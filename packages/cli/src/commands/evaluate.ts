@@ -5,7 +5,7 @@ import { loadModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { figure, seconds } from '../render/numbers.ts'
+import { decibel, duration, figure } from '../render/numbers.ts'
 import { table } from '../render/table.ts'
 
 interface Flags extends DataFlags {
@@ -32,11 +32,11 @@ const body: CommandBody<[string, Flags]> = async ({ run }, file, flags) => {
 
 function render(file: string, result: Evaluation): string {
   const rows = Object.entries(result.metrics).map(([name, value]) => [name, metricText(name, value)])
-  rows.push(['samples', String(result.samples)], ['time per sample', seconds(result.secondsPerSample)])
+  rows.push(['samples', String(result.samples)], ['time per sample', duration(result.secondsPerSample)])
   const warning = result.synthetic ? ['the data are random numbers: these figures say nothing about accuracy'] : []
   return [
     `${file} on ${result.data}`,
-    table(['', ''], rows),
+    table([], rows, ['left', 'right']),
     ...warning,
     ...result.diagnostics.map(formatDiagnostic),
   ].join('\n')
@@ -46,7 +46,9 @@ function render(file: string, result: Evaluation): string {
 export function metricText(name: string, value: number): string {
   const unit = METRICS[name as MetricName]?.unit
   if (unit === '%') return `${value.toFixed(2)} %`
-  return unit === 'dB' ? `${Number.isFinite(value) ? value.toFixed(2) : String(value)} dB` : figure(value)
+  if (unit === 'dB') return decibel(value, 2)
+  // Cosines of good models differ from 1 in the fourth digit.
+  return name === 'cosine' ? value.toFixed(6) : figure(value)
 }
 
 const list = (text: string): string[] => text.split(',').map((s) => s.trim())

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { type OptimizeResult, optimize } from '@fewbit/core/pipeline'
 import { formatDiagnostic } from '@fewbit/core/util'
-import { loadModel, saveModel } from '@fewbit/engine-node'
+import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { bytes, count } from '../render/numbers.ts'
@@ -15,6 +15,7 @@ interface Flags {
 
 const body: CommandBody<[string, Flags]> = async ({ run }, input, flags) => {
   const model = await loadModel(input)
+  checkWritable(flags.output)
   const result = await optimize(model, { ...run, ...(flags.passes ? { passes: flags.passes } : {}) })
   await saveModel(result.model, flags.output)
   const sizes = { before: statSync(input).size, after: statSync(flags.output).size }

@@ -1,10 +1,11 @@
-import { METRICS } from '@fewbit/core/analysis'
+import { existsSync, realpathSync } from 'node:fs'
+import { METRICS, metricNamed } from '@fewbit/core/analysis'
 import { OBSERVERS } from '@fewbit/core/observers'
 import { type PlanOptions, planModel, type QuantizeOptions, quantize } from '@fewbit/core/pipeline'
 import { parseOverride } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { problem } from '@fewbit/core/util'
-import { loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
+import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
 import { type Command, Option } from 'commander'
 import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
@@ -32,6 +33,7 @@ const DEFAULT_SAMPLES = 128
 
 const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
   const model = await loadModel(file)
+  checkOutput(file, flags.output)
   const options = planOptions(cx, flags)
   if (flags.stopAfter === 'plan') return writePlan(await planModel(model, options), flags.output)
   const result = await quantize(model, { ...options, ...(await dataOptions(model, flags)) })
@@ -48,6 +50,16 @@ const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
     diagnostics,
   }
   return { json, text: renderQuantization({ input: file, output: flags.output, result, peakMemory }) }
+}
+
+/** The float model is what everything else starts from: it is never written over. */
+function checkOutput(input: string, output: string): void {
+  checkWritable(output)
+  if (!existsSync(output) || realpathSync(output) !== realpathSync(input)) return
+  throw problem('OUTPUT_IS_INPUT', 'the result would replace the float model', {
+    at: { option: 'output', file: output },
+    fix: 'choose another path with -o',
+  })
 }
 
 function planOptions({ run }: CommandContext, flags: Flags): PlanOptions {
@@ -71,6 +83,7 @@ async function dataOptions(model: Awaited<ReturnType<typeof loadModel>>, flags: 
       fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs',
     })
   }
+  checkMetrics(flags)
   const samples = flags.samples ?? DEFAULT_SAMPLES
   const calibration = {
     data: await openData(flags.data, model, flags, samples),
@@ -81,6 +94,16 @@ async function dataOptions(model: Awaited<ReturnType<typeof loadModel>>, flags: 
   if (!flags.evalData) return { calibration }
   const data = await openData(flags.evalData, model, flags)
   return { calibration, evaluation: { data, ...(flags.metric ? { metrics: flags.metric } : {}) } }
+}
+
+/** @throws FewbitError METRIC_UNKNOWN, or EVAL_DATA_MISSING for metrics of data that are not given. */
+function checkMetrics({ metric, evalData }: Flags): void {
+  for (const name of metric ?? []) metricNamed(name)
+  if (!metric || evalData) return
+  throw problem('EVAL_DATA_MISSING', '--metric scores evaluation data, but there are none', {
+    at: { option: 'metric' },
+    fix: 'name data other than the calibration data with --eval-data, or leave --metric out',
+  })
 }
 
 function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string): CommandResult {

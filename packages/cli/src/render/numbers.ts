@@ -20,8 +20,14 @@ export function count(n: number): string {
 }
 
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`
-export const decibel = (db: number): string =>
-  Number.isFinite(db) ? `${db.toFixed(1)} dB` : db > 0 ? 'exact' : '-∞ dB'
+export const decibel = (db: number, digits = 1): string =>
+  Number.isFinite(db) ? `${db.toFixed(digits)} dB` : db > 0 ? 'exact' : '-∞ dB'
+/** The time of one run: `12.3 µs`, `4.56 ms`, `1.20 s`. */
+export function duration(s: number): string {
+  const [value, unit] = s < 1e-3 ? [1e6 * s, 'µs'] : s < 1 ? [1e3 * s, 'ms'] : [s, 's']
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`
+}
+
 export const seconds = (s: number): string => (s < 1 ? `${(1000 * s).toFixed(0)} ms` : `${s.toFixed(1)} s`)
 
 /** A figure with the precision that its size deserves. */

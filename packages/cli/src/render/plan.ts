@@ -5,7 +5,7 @@ import { table } from './table.ts'
 
 /** Share of multiply-accumulates in integers, in words. */
 export function integerShareText(share: number | undefined): string {
-  return share === undefined ? 'unknown (shapes are open)' : percent(share)
+  return share === undefined ? 'none known' : percent(share)
 }
 
 /** A plan in a few lines; the file has all of it. */

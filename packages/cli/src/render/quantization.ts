@@ -1,7 +1,7 @@
 import type { Evaluation, QuantizeReport, QuantizeResult } from '@fewbit/core/pipeline'
 import { formatDiagnostic } from '@fewbit/core/util'
 import { metricText } from '../commands/evaluate.ts'
-import { bytes, decibel, percent, seconds } from './numbers.ts'
+import { bytes, decibel, duration, percent, seconds } from './numbers.ts'
 import { integerShareText } from './plan.ts'
 import { table } from './table.ts'
 
@@ -24,8 +24,8 @@ export function renderQuantization({ output, result, peakMemory }: Quantization)
     ],
     [
       'latency, one sample',
-      seconds3(report.latency.float),
-      `${seconds3(report.latency.quantized)} (${report.latency.ratio.toFixed(2)}×)`,
+      duration(report.latency.float),
+      `${duration(report.latency.quantized)} (${report.latency.ratio.toFixed(2)}×)`,
     ],
     ['MACs in integers', '–', integerShareText(report.plan.integerShare)],
     ...scoreRows(report),
@@ -33,16 +33,11 @@ export function renderQuantization({ output, result, peakMemory }: Quantization)
   return [
     table(['', 'float', 'quantized'], rows, ['left', 'right', 'right']),
     '',
-    'worst layers (error accumulated up to each):',
-    table(
-      [],
-      report.worst.map((w) => [`  ${w.node}`, w.opType, decibel(w.sqnr)]),
-      ['left', 'left', 'right'],
-    ),
+    ...worstText(report),
     '',
     choiceText(report),
     `calibrated on ${report.calibration.samples} samples of ${report.calibration.data}`,
-    `time: ${Object.entries(report.seconds)
+    `stages: ${Object.entries(report.seconds)
       .map(([stage, s]) => `${stage} ${seconds(s)}`)
       .join(', ')}`,
     `peak memory: ${bytes(peakMemory)}`,
@@ -52,7 +47,12 @@ export function renderQuantization({ output, result, peakMemory }: Quantization)
   ].join('\n')
 }
 
-const seconds3 = (s: number): string => (s < 1 ? `${(1000 * s).toPrecision(3)} ms` : `${s.toFixed(2)} s`)
+function worstText({ worst }: QuantizeReport): string[] {
+  const lossy = worst.filter(({ sqnr }) => Number.isFinite(sqnr))
+  if (lossy.length === 0) return ['no layer differs from float']
+  const rows = lossy.map(({ node, opType, sqnr }) => [`  ${node}`, opType, decibel(sqnr)])
+  return ['worst layers (SQNR, errors of the layers before included):', table([], rows, ['left', 'left', 'right'])]
+}
 
 function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): string[][] {
   const score = (e: Evaluation | undefined, name: string) => {

@@ -37,6 +37,7 @@ describe('what no ONNX file looks like', () => {
       encodeUtf8('version https://git-lfs.github.com/spec/v1\noid sha256:00\n'),
       'ONNX_LFS_POINTER',
     ],
+    ['a web page', encodeUtf8('<!DOCTYPE html>\n<html><body>404: not found</body></html>\n'), 'ONNX_TEXT'],
     ['a PNG', Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a), 'ONNX_TRUNCATED'],
     ['a truncated graph', model(node).subarray(0, -1), 'ONNX_TRUNCATED'],
     ['a nested message longer than its parent', model([0x0a, 5, 0x22]), 'ONNX_TRUNCATED'],

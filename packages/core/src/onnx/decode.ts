@@ -39,10 +39,25 @@ export function decodeModel(source: ByteSource, options: DecodeOptions = {}): Mo
     const fix = 'fetch the model itself with `git lfs pull`'
     throw problem('ONNX_LFS_POINTER', 'the file only points to a model that Git LFS keeps', { at, fix })
   }
-  const model = new Decoder(source, options).message(ModelProtoSchema, source.size) as ModelProto
+  const model = decodeRoot(source, options)
   if (model.graph) return model
   throw problem('ONNX_NO_GRAPH', 'the bytes hold no ONNX graph', { at, fix: 'check that the file is an ONNX model' })
 }
+
+function decodeRoot(source: ByteSource, options: DecodeOptions): ModelProto {
+  try {
+    return new Decoder(source, options).message(ModelProtoSchema, source.size) as ModelProto
+  } catch (error) {
+    if (!isText(source)) throw error
+    const at = options.file === undefined ? {} : { file: options.file }
+    const fix = 'name the .onnx file; a download may have brought a web page in its place'
+    throw problem('ONNX_TEXT', 'the file is text, not an ONNX model', { at, fix }, error)
+  }
+}
+
+/** True if the file starts like a web page, a program or a list: printable ASCII and line ends. */
+const isText = (source: ByteSource): boolean =>
+  source.read(0, Math.min(256, source.size)).every((b) => (b >= 32 && b < 127) || b === 9 || b === 10 || b === 13)
 
 const LFS_HEAD = 'version https://git-lfs'
 

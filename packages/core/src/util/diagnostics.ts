@@ -77,7 +77,8 @@ export class Diagnostics {
 /** `error CODE  message` followed by indented `at`, notes and `fix` lines. */
 export function formatDiagnostic(d: Diagnostic): string {
   const lines = [`${d.level} ${d.code}  ${d.message}`]
-  const place = Object.entries(d.at ?? {}).map(([kind, name]) => `${kind} ${name}`)
+  const known = Object.entries(d.at ?? {}).filter(([, name]) => name !== '')
+  const place = known.map(([kind, name]) => `${kind} ${name}`)
   if (place.length > 0) lines.push(`  at  ${place.join(', ')}`)
   for (const note of d.notes ?? []) lines.push(`  note ${note}`)
   if (d.fix) lines.push(`  fix ${d.fix}`)
