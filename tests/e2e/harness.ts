@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { zipSync } from 'fflate'
-import { afterAll } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { main } from '../../packages/cli/src/main.ts'
 
 export interface Outcome {
@@ -84,9 +84,13 @@ export class Folder {
     return this.at(name)
   }
 
-  /** What lies in a folder, hidden files included: whatever a failed command leaves behind. */
-  list(name = '.'): string[] {
-    return readdirSync(this.at(name)).sort()
+  /** Every file below with its size and time of writing, hidden ones included: a failed command leaves all as it was. */
+  snapshot(): string[] {
+    const entries = readdirSync(this.path, { recursive: true, encoding: 'utf8' }).sort()
+    return entries.map((name) => {
+      const { size, mtimeMs } = lstatSync(this.at(name))
+      return `${name} ${size} ${mtimeMs}`
+    })
   }
 }
 
@@ -121,3 +125,21 @@ export const labels = (values: readonly number[]): NumpyArray => ({
   shape: [values.length],
   data: Int32Array.from(values),
 })
+
+/** A trace such as `    at main (file.js:3:5)`. Diagnostics have `  at  file …`. */
+const TRACE = /^\s+at .+:\d+:\d+\)?$/m
+
+/**
+ * What every failure owes the user: a code for scripts, a diagnostic with a remedy on stderr, nothing on stdout, no trace, and a
+ * folder in which nothing has changed.
+ */
+export async function failsCleanly(work: Folder, code: string, exit: 1 | 2, args: readonly string[]): Promise<Outcome> {
+  const before = work.snapshot()
+  const outcome = await fewbit(...args)
+  expect(outcome.err).toMatch(new RegExp(`^error ${code}  \\S`, 'm'))
+  expect(outcome.err).toMatch(/^ {2}fix \S/m)
+  expect(outcome).toMatchObject({ code: exit, out: '' })
+  expect(outcome.err).not.toMatch(TRACE)
+  expect(work.snapshot()).toEqual(before)
+  return outcome
+}

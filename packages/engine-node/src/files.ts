@@ -78,10 +78,17 @@ function containedPath(modelPath: string, location: string): string {
     const target = realpathSync(resolve(folder, location))
     if (target.startsWith(root.endsWith(sep) ? root : root + sep)) return target
   } catch (error) {
-    throw fileProblem(error, resolve(folder, location), 'read')
+    throw externalProblem(error, modelPath, location)
   }
   throw problem('ONNX_EXTERNAL_PATH', `the external data "${location}" lie outside the model's folder`, {
     at: { file: modelPath },
     fix: 'copy the data file into the folder of the model',
   })
+}
+
+function externalProblem(error: unknown, modelPath: string, location: string): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return fileProblem(error, location, 'read')
+  const message = `the model keeps weights in "${location}", which is missing`
+  const fix = 'copy that file beside the model, under the same name'
+  return problem('FILE_MISSING', message, { at: { file: modelPath }, fix }, error)
 }

@@ -34,7 +34,7 @@ type Slots = Record<string, unknown>
  */
 export function decodeModel(source: ByteSource, options: DecodeOptions = {}): ModelProto {
   const at = options.file === undefined ? {} : { file: options.file }
-  if (source.size === 0) throw problem('ONNX_EMPTY', 'the file is empty', { at })
+  if (source.size === 0) throw problem('ONNX_EMPTY', 'the file is empty', { at, fix: 'copy or export the model again' })
   if (isLfsPointer(source)) {
     const fix = 'fetch the model itself with `git lfs pull`'
     throw problem('ONNX_LFS_POINTER', 'the file only points to a model that Git LFS keeps', { at, fix })
