@@ -32,9 +32,9 @@ interface Painted {
 }
 
 /** How hard the pictures are: chosen so that a small network errs on a few of a hundred. */
-const CLUTTER = { least: 1, most: 4, smallest: 1.5, largest: 3.5 }
-const LEAST_CONTRAST = 0.15
-const MOST_NOISE = 0.1
+const CLUTTER = { least: 1, most: 4, smallest: 1.5, largest: 3 }
+const LEAST_CONTRAST = 0.18
+const MOST_NOISE = 0.08
 /** Radians. */
 const MOST_TURN = 0.6
 
@@ -54,7 +54,7 @@ export function drawPicture(seed: number, index: number): Picture {
     const radius = between(random, CLUTTER.smallest, CLUTTER.largest)
     paintShape(canvas, { ...painted(random, shape, radius, 0), colour: colour(random) })
   }
-  const subject = painted(random, label, between(random, 8, 12), 11)
+  const subject = painted(random, label, between(random, 9, 12), 12)
   paintShape(canvas, { ...subject, colour: contrasting(random, ground) })
   return { label, pixels: develop(canvas, random) }
 }
@@ -94,7 +94,7 @@ function painted(random: Rng, shape: number, radius: number, margin: number): Pa
 function paintGround(canvas: Float32Array, from: Colour, random: Rng): void {
   const to = colour(random)
   const slope = between(random, 0, 0.5)
-  const wave = texture(random, 0.12)
+  const wave = texture(random, 0.08)
   for (let y = 0; y < SIDE; y++) {
     for (let x = 0; x < SIDE; x++) {
       const share = (slope * (x + y)) / (2 * SIDE)

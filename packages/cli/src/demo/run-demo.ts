@@ -17,17 +17,20 @@ import { pictureData } from './picture-data.ts'
 /** Pictures to find ranges on, and others to be judged by. */
 export const SAMPLES = { calibrate: 128, test: 1024 } as const
 
+export interface Explained {
+  readonly node: string
+  /** Graphwise error of its output, in dB. */
+  readonly sqnr: { readonly careless: number; readonly fewbit: number }
+  /** Why and how fewbit quantizes it. */
+  readonly text: string
+}
+
 export interface DemoResult {
   readonly float: Model
   readonly careless: QuantizeResult
   readonly fewbit: QuantizeResult
   /** The layer that careless quantization hurts most, and what fewbit does there. */
-  readonly explained: {
-    readonly node: string
-    readonly careless: number
-    readonly fewbit: number
-    readonly text: string
-  }
+  readonly explained: Explained
   readonly seconds: number
 }
 
@@ -73,26 +76,26 @@ function labelled(run: RunOptions, attempt: string): RunOptions {
   return { ...run, onProgress: (event: ProgressEvent) => onProgress({ ...event, stage: `${attempt}: ${event.stage}` }) }
 }
 
-const CONVOLUTION = 'Conv'
+/** Finds where careless quantization loses most against fewbit, and explains the weighted layer there. */
+async function explainWorst(
+  float: Model,
+  careless: QuantizeResult,
+  fewbit: QuantizeResult,
+  { onProgress: _, ...run }: RunOptions,
+) {
+  const before = new Map(careless.report.layers.map((layer) => [layer.value, layer.sqnr]))
+  const lost = (layer: LayerError): number => layer.sqnr - (before.get(layer.value) ?? layer.sqnr)
+  const worst = fewbit.report.layers.reduce((a, b) => (lost(b) > lost(a) ? b : a))
+  const prepared = await planModel(float, run)
+  const node = weightedNode(prepared.float, worst.node)
+  const explanation = explainNode(fewbit.plan, node, { outputs: [worst.value], params: fewbit.params })
+  const sqnr = { careless: before.get(worst.value) ?? worst.sqnr, fewbit: worst.sqnr }
+  return { node, sqnr, text: explanationText(explanation) }
+}
 
-async function explainWorst(float: Model, careless: QuantizeResult, fewbit: QuantizeResult, run: RunOptions) {
-  const after = new Map(fewbit.report.layers.map((layer) => [layer.value, layer.sqnr]))
-  const convolutions = careless.report.layers.filter((layer) => layer.opType === CONVOLUTION && after.has(layer.value))
-  const worst = must(
-    convolutions.reduce<LayerError | undefined>((a, b) => (a && a.sqnr <= b.sqnr ? a : b), undefined),
-    'a convolution in the demo network',
-  )
-  const { engine } = run
-  const prepared = await planModel(float, { engine, ...(run.signal ? { signal: run.signal } : {}) })
-  const outputs = [...prepared.float.graph.nodes].find((node) => node.name === worst.node)?.outputs ?? []
-  const explanation = explainNode(fewbit.plan, worst.node, {
-    outputs: outputs.flatMap((value) => (value ? [value.name] : [])),
-    params: fewbit.params,
-  })
-  return {
-    node: worst.node,
-    careless: worst.sqnr,
-    fewbit: must(after.get(worst.value), worst.value),
-    text: explanationText(explanation),
-  }
+/** The layer with weights that a node is fused with, or the node itself. */
+function weightedNode(model: Model, name: string): string {
+  let node = [...model.graph.nodes].find((n) => n.name === name)
+  while (node?.opType === 'Relu') node = node.inputs[0]?.producer ?? undefined
+  return node?.name ?? name
 }
