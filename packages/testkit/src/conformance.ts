@@ -1,7 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Model, modelFromOnnx, type Shape, Tensor, type Value, type ValueType } from '@fewbit/core/ir'
-import { bytesSource, decodeModel, decodeTensor, tensorDims, tensorDType, tensorSource } from '@fewbit/core/onnx'
+import {
+  bytesSource,
+  decodeModel,
+  decodeTensor,
+  tensorDims,
+  tensorDType,
+  tensorSource,
+  tensorStrings,
+} from '@fewbit/core/onnx'
 import type { OpRegistry } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
 import { Diagnostics } from '@fewbit/core/util'
@@ -41,7 +49,9 @@ export const readCaseModel = (path: string): Model => modelFromOnnx(decodeModel(
 /** A `TensorProto` file as a tensor. */
 export function readCaseTensor(path: string): Tensor {
   const proto = decodeTensor(bytesSource(readFileSync(path)))
-  return new Tensor(tensorDType(proto), tensorDims(proto), tensorSource(proto))
+  const dtype = tensorDType(proto)
+  if (dtype === 'string') return Tensor.strings(tensorDims(proto), tensorStrings(proto))
+  return new Tensor(dtype, tensorDims(proto), tensorSource(proto))
 }
 
 export interface ShapeCheck {
