@@ -1,4 +1,5 @@
 import type { RunOptions } from '@fewbit/core/pipeline'
+import { Diagnostics, formatDiagnostic } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { type Console, toJson } from './output.ts'
@@ -10,6 +11,8 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Engine, progress and signal, ready to be spread into a verb's options. */
   readonly run: RunOptions
+  /** What is worth saying besides the result. */
+  readonly diagnostics: Diagnostics
 }
 
 /** What a command has to say: a value for `--json`, text for people, and an exit code if it is not 0. */
@@ -36,11 +39,14 @@ export function action<A extends unknown[]>(invocation: Invocation, body: Comman
     const { console, signal } = invocation
     const progress = await progressView(console)
     const run = { engine: nodeEngine(), signal, onProgress: progress.onProgress }
+    const diagnostics = new Diagnostics()
     let failed = true
     try {
-      const result = await body({ console, signal, run }, ...(args.slice(0, -1) as unknown as A))
+      const result = await body({ console, signal, run, diagnostics }, ...(args.slice(0, -1) as unknown as A))
       failed = false
       await progress.finish()
+      // Data that are read several times give rise to the same diagnostic each time.
+      for (const text of new Set(diagnostics.list.map(formatDiagnostic))) console.err.write(`${text}\n`)
       console.out.write(`${json ? toJson(result.json) : result.text}\n`)
       invocation.exitCode = result.exitCode ?? 0
     } finally {

@@ -3,6 +3,7 @@ import type { Model } from '@fewbit/core/ir'
 import { problem } from '@fewbit/core/util'
 import { openDataset } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { CommandContext } from './command.ts'
 
 /** Values of the flags that say how data become network inputs. */
 export interface DataFlags {
@@ -15,6 +16,7 @@ export interface DataFlags {
   layout?: 'nchw' | 'nhwc'
   channelOrder?: 'rgb' | 'bgr' | 'gray'
   seed?: number
+  skipUnreadable?: boolean
 }
 
 export function positiveInteger(text: string): number {
@@ -51,6 +53,7 @@ export function withDataFlags(command: Command): Command {
     .option('--scale <number>', 'multiplies pixels first, e.g. 1/255', number)
     .addOption(new Option('--layout <layout>', 'axis order of the input').choices(['nchw', 'nhwc']))
     .addOption(new Option('--channel-order <order>', 'order of colour channels').choices(['rgb', 'bgr', 'gray']))
+    .option('--skip-unreadable', 'leave images out that cannot be read, with a warning each')
     .option('--seed <number>', 'seed of every random choice', wholeNumber, 1)
 }
 
@@ -83,7 +86,17 @@ export function preprocessOptions(flags: DataFlags): PreprocessOptions {
 }
 
 /** Opens `--data` for a model: all of it, or `samples` evenly spread. */
-export function openData(spec: string, model: Model, flags: DataFlags, samples?: number): Promise<Dataset> {
-  const count = samples === undefined ? {} : { samples }
-  return openDataset(spec, modelInputs(model), { ...preprocessOptions(flags), ...count, seed: flags.seed ?? 1 })
+export function openData(
+  spec: string,
+  model: Model,
+  flags: DataFlags,
+  { diagnostics }: Pick<CommandContext, 'diagnostics'>,
+  samples?: number,
+): Promise<Dataset> {
+  return openDataset(spec, modelInputs(model), {
+    ...preprocessOptions(flags),
+    ...(samples === undefined ? {} : { samples }),
+    ...(flags.skipUnreadable ? { onError: 'skip', diagnostics } : {}),
+    seed: flags.seed ?? 1,
+  })
 }

@@ -76,7 +76,7 @@ async function refuseRow(path: string, file: string, csv: string): Promise<void>
     throw problem(
       'DATA_LABELS',
       `labels.csv names "${file}", which the folder does not hold`,
-      { at: { file: csv } },
+      { at: { file: csv }, fix: 'add the image or remove the line; paths are relative to labels.csv' },
       error,
     )
   })

@@ -49,7 +49,10 @@ function unreadable(file: string, error: unknown): Error {
   return problem(
     code,
     `cannot use the image: ${reason(error)}`,
-    { at: { file }, fix: 'repair or remove the file, or skip such files with onError: "skip"' },
+    {
+      at: { file },
+      fix: 'repair or remove the file, or leave such files out with --skip-unreadable (onError: "skip" in code)',
+    },
     error,
   )
 }

@@ -24,7 +24,10 @@ function splitLine(line: string, number: number, file: string): { file: string; 
   const name = (match?.[1] ?? match?.[2])?.trim()
   const label = (match?.[3] ?? match?.[4])?.trim()
   if (!name || !label) {
-    throw problem('DATA_LABELS', `line ${number} is not "file,label": ${line.slice(0, 80)}`, { at: { file } })
+    throw problem('DATA_LABELS', `line ${number} is not "file,label": ${line.slice(0, 80)}`, {
+      at: { file },
+      fix: 'write one line for each image: its path, a comma, its class',
+    })
   }
   return { file: name, label }
 }

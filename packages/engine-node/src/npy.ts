@@ -79,6 +79,6 @@ export function parseNpy(bytes: Uint8Array, file: string): Tensor {
   return Tensor.fromBytes(dtype, dims, bytes.subarray(offset, offset + size))
 }
 
-function bad(file: string, message: string, fix?: string): Error {
-  return problem('DATA_NPY', message, fix === undefined ? { at: { file } } : { at: { file }, fix })
+function bad(file: string, message: string, fix = 'save the array again with numpy.save'): Error {
+  return problem('DATA_NPY', message, { at: { file }, fix })
 }

@@ -34,7 +34,12 @@ function unpack(bytes: Uint8Array, path: string): Promise<Record<string, Uint8Ar
 }
 
 const damaged = (path: string, error: Error): Error =>
-  problem('DATA_NPZ', `the archive cannot be unpacked: ${error.message}`, { at: { file: path } }, error)
+  problem(
+    'DATA_NPZ',
+    `the archive cannot be unpacked: ${error.message}`,
+    { at: { file: path }, fix: 'copy it again, or save the arrays again with numpy.savez' },
+    error,
+  )
 
 const tooLarge = (path: string): Error =>
   problem('DATA_NPZ', 'the archive holds more than 4 GiB of arrays', {

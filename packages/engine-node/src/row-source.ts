@@ -48,7 +48,10 @@ async function readRange(path: string, position: number, length: number, short =
     const bytes = new Uint8Array(length)
     const { bytesRead } = await file.read(bytes, 0, length, position)
     if (bytesRead < length && !short)
-      throw problem('DATA_NPY', 'the file ends before its last row', { at: { file: path } })
+      throw problem('DATA_NPY', 'the file ends before its last row', {
+        at: { file: path },
+        fix: 'copy it again, or save the array again with numpy.save',
+      })
     return bytes.subarray(0, bytesRead)
   } finally {
     await file.close()

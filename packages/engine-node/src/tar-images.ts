@@ -85,7 +85,15 @@ async function* images(path: string): AsyncGenerator<Entry> {
       else entry.resume()
     }
   } catch (error) {
-    throw problem('DATA_TAR', `the archive cannot be read: ${(error as Error).message}`, { at: { file: path } }, error)
+    throw problem(
+      'DATA_TAR',
+      `the archive cannot be read: ${(error as Error).message}`,
+      {
+        at: { file: path },
+        fix: 'copy or pack it again',
+      },
+      error,
+    )
   } finally {
     file.destroy()
     tar.destroy()

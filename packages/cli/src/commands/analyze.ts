@@ -13,12 +13,12 @@ interface Flags extends DataFlags {
   samples?: number
 }
 
-const body: CommandBody<[string, string, Flags]> = async ({ run }, floatFile, quantizedFile, flags) => {
+const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
   const reference = await loadModel(floatFile)
   const candidate = await loadModel(quantizedFile)
   const result = await analyze(reference, candidate, {
-    ...run,
-    data: await openData(flags.data, reference, flags),
+    ...cx.run,
+    data: await openData(flags.data, reference, flags, cx),
     ...(flags.samples ? { samples: flags.samples } : {}),
   })
   return { json: { float: floatFile, quantized: quantizedFile, ...result }, text: render(result) }

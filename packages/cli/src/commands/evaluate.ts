@@ -16,12 +16,12 @@ interface Flags extends DataFlags {
   batchSize?: number
 }
 
-const body: CommandBody<[string, Flags]> = async ({ run }, file, flags) => {
+const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
   const model = await loadModel(file)
   const against = flags.against === undefined ? undefined : await loadModel(flags.against)
   const result = await evaluate(model, {
-    ...run,
-    data: await openData(flags.data, model, flags),
+    ...cx.run,
+    data: await openData(flags.data, model, flags, cx),
     ...(flags.metric ? { metrics: flags.metric } : {}),
     ...(against ? { against } : {}),
     ...(flags.samples ? { samples: flags.samples } : {}),

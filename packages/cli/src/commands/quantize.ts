@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { METRICS, metricNamed } from '@fewbit/core/analysis'
+import type { Model } from '@fewbit/core/ir'
 import { OBSERVERS } from '@fewbit/core/observers'
 import { type PlanOptions, planModel, type QuantizeOptions, quantize } from '@fewbit/core/pipeline'
 import { parseOverride } from '@fewbit/core/quant'
@@ -36,7 +37,7 @@ const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
   checkOutput(file, flags.output)
   const options = planOptions(cx, flags)
   if (flags.stopAfter === 'plan') return writePlan(await planModel(model, options), flags.output)
-  const result = await quantize(model, { ...options, ...(await dataOptions(model, flags)) })
+  const result = await quantize(model, { ...options, ...(await dataOptions(cx, model, flags)) })
   await saveModel(result.model, flags.output)
   const peakMemory = process.resourceUsage().maxRSS * 1024
   const { plan, report, recipe, trace, diagnostics } = result
@@ -76,7 +77,7 @@ function planOptions({ run }: CommandContext, flags: Flags): PlanOptions {
 
 type DataPart = Pick<QuantizeOptions, 'calibration' | 'evaluation'>
 
-async function dataOptions(model: Awaited<ReturnType<typeof loadModel>>, flags: Flags): Promise<DataPart> {
+async function dataOptions(cx: CommandContext, model: Model, flags: Flags): Promise<DataPart> {
   if (!flags.data) {
     throw problem('DATA_MISSING', 'calibration needs data that look like what the network will see', {
       at: { option: 'data' },
@@ -86,13 +87,13 @@ async function dataOptions(model: Awaited<ReturnType<typeof loadModel>>, flags: 
   checkMetrics(flags)
   const samples = flags.samples ?? DEFAULT_SAMPLES
   const calibration = {
-    data: await openData(flags.data, model, flags, samples),
+    data: await openData(flags.data, model, flags, cx, samples),
     samples,
     ...(flags.observer ? { observer: flags.observer } : {}),
     ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
   }
   if (!flags.evalData) return { calibration }
-  const data = await openData(flags.evalData, model, flags)
+  const data = await openData(flags.evalData, model, flags, cx)
   return { calibration, evaluation: { data, ...(flags.metric ? { metrics: flags.metric } : {}) } }
 }
 

@@ -1,8 +1,11 @@
 import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { METRICS } from '../analysis/index.ts'
+import { OBSERVERS } from '../observers/index.ts'
 import type { Diagnostic } from '../util/index.ts'
 import { FewbitError } from '../util/index.ts'
+
+const observers = Object.keys(OBSERVERS) as [string, ...string[]]
 
 const overrideSchema = z.strictObject({
   match: z.strictObject({
@@ -10,7 +13,7 @@ const overrideSchema = z.strictObject({
     op: z.string().optional(),
   }),
   scheme: z.string().optional(),
-  observer: z.string().optional(),
+  observer: z.enum(observers).optional(),
   granularity: z.enum(['tensor', 'channel', 'group']).optional(),
 })
 
@@ -19,9 +22,9 @@ export const quantizeSettings = z.strictObject({
   target: z.string().default('onnxruntime'),
   scheme: z.string().default('w8a8'),
   /** `auto` measures which observer and which float exceptions serve this network best. */
-  observer: z.string().default('auto'),
+  observer: z.enum(['auto', ...observers]).default('auto'),
   observerOptions: z.record(z.string(), z.number()).default({}),
-  weightObserver: z.string().default('minmax'),
+  weightObserver: z.enum(observers).default('minmax'),
   samples: z.int().positive().default(128),
   batchSize: z.int().positive().default(8),
   perTensor: z.boolean().default(false),
@@ -47,7 +50,9 @@ export function parseSettings<S extends z.ZodType>(schema: S, given: unknown): z
 function toDiagnostics(issue: z.core.$ZodIssue): Diagnostic[] {
   const path = issue.path.join('.')
   if (issue.code !== 'unrecognized_keys') {
-    return [{ code: 'OPTION_INVALID', level: 'error', message: `${path}: ${issue.message}`, at: { option: path } }]
+    const fix = issue.code === 'invalid_value' ? { fix: `choose one of ${issue.values.join(', ')}` } : {}
+    const message = `${path}: ${issue.message}`
+    return [{ code: 'OPTION_INVALID', level: 'error', message, at: { option: path }, ...fix }]
   }
   return issue.keys.map((key) => {
     const known = Object.keys(quantizeSettings.shape)
