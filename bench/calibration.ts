@@ -31,7 +31,7 @@ interface Case {
   readonly options: DataOptions
 }
 
-const IMAGENET_STATS = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const
+const IMAGENET_STATS = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 const CASES: Readonly<Record<string, Case>> = {
   squeezenet: {
     file: 'imagenet_squeezenet11.onnx',

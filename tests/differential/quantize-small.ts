@@ -183,5 +183,5 @@ async function runOptimized(bytes: Uint8Array, feeds: Feeds): Promise<{ ops: str
 export function maxDifference(a: Tensor | undefined, b: Tensor | undefined): number {
   const [x, y] = [a?.numbers() ?? [], b?.numbers() ?? []]
   if (x.length === 0 || x.length !== y.length) return Infinity
-  return x.reduce((worst: number, value: number, i: number) => Math.max(worst, Math.abs(value - (y[i] as number))), 0)
+  return Math.max(0, ...Array.from(x, (value, i) => Math.abs(value - (y[i] as number))))
 }

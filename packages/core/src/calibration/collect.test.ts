@@ -209,7 +209,7 @@ describe('statistics as JSON', () => {
 
   it('are refused when they are something else', () => {
     expect(() => statsFromJSON({ format: 'fewbit-plan' })).toThrow('CALIB_FORMAT')
-    const broken = structuredClone(statsToJSON(table)) as { tensors: [string, { count: number }][] }
+    const broken = structuredClone(statsToJSON(table)) as unknown as { tensors: [string, { count: number }][] }
     broken.tensors[0]![1].count = -1
     expect(() => statsFromJSON(broken)).toThrow('CALIB_FORMAT')
   })

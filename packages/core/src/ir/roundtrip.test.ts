@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, equals, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import {
   AttributeProto_AttributeType as AttributeType,
   type FunctionProto,
   type GraphProto,
+  type GraphProtoSchema,
   type ModelProto,
   ModelProtoSchema,
   type NodeProto,
@@ -245,7 +246,11 @@ describe('everything a file can hold', () => {
   })
 })
 
-const branch = (name: string, init: Partial<GraphProto>) => ({ name, type: AttributeType.GRAPH, g: { name, ...init } })
+const branch = (name: string, init: MessageInitShape<typeof GraphProtoSchema>) => ({
+  name,
+  type: AttributeType.GRAPH,
+  g: { name, ...init },
+})
 const neg = (input: string, output: string, name = '') => ({ opType: 'Neg', name, input: [input], output: [output] })
 
 describe('nested graphs', () => {
@@ -262,9 +267,9 @@ describe('nested graphs', () => {
           input: ['c'],
           output: ['y'],
           attribute: [
-            branch('then_branch', { node: [neg('h', 'r', 'neg')], output: [{ name: 'r' }] } as Partial<GraphProto>),
-            branch('else_branch', { node: [neg('x', 'r')], output: [{ name: 'r' }] } as Partial<GraphProto>),
-            branch('other', { output: [{ name: 'h' }] } as Partial<GraphProto>),
+            branch('then_branch', { node: [neg('h', 'r', 'neg')], output: [{ name: 'r' }] }),
+            branch('else_branch', { node: [neg('x', 'r')], output: [{ name: 'r' }] }),
+            branch('other', { output: [{ name: 'h' }] }),
           ],
         },
       ],
@@ -298,7 +303,7 @@ describe('nested graphs', () => {
                 initializer: [{ name: 'x', dataType: 1, dims: [], floatData: [5] }],
                 node: [neg('x', 'r')],
                 output: [{ name: 'r' }],
-              } as unknown as Partial<GraphProto>),
+              }),
             ],
           },
         ],

@@ -1,4 +1,4 @@
-import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, createRegistry, equals, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, encodeUtf8, FewbitError } from '../util/index.ts'
 import { type ByteSource, bytesSource, decodeModel, encodeToBytes, proto, tensorSource } from './index.ts'
@@ -85,7 +85,9 @@ describe('what must survive', () => {
   const survives = (bytes: Uint8Array) => {
     const ours = decode(bytes)
     const reference = fromBinary(ModelProtoSchema, bytes)
-    expect(equals(ModelProtoSchema, ours, reference, { unknown: true })).toBe(true)
+    expect(
+      equals(ModelProtoSchema, ours, reference, { registry: createRegistry(ModelProtoSchema), unknown: true }),
+    ).toBe(true)
     expect([...encodeToBytes(ours)]).toEqual([...toBinary(ModelProtoSchema, reference)])
   }
 
