@@ -1,8 +1,9 @@
 import { saveModel } from 'fewbit'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Folder, failsCleanly, fewbit, floats, labels, npy, npz } from './harness.ts'
+import { Folder, failsCleanly, fewbit } from './harness.ts'
 import { smallCnn } from './networks.ts'
+import { floats, labels, npy, npz } from './numpy.ts'
 
 const work = new Folder()
 const model = work.at('small.onnx')

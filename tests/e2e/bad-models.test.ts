@@ -4,8 +4,9 @@ import { modelToOnnx } from '@fewbit/core/ir'
 import { encodeToBytes, type proto } from '@fewbit/core/onnx'
 import { loadModel, saveModel } from 'fewbit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Folder, failsCleanly, fewbit, floats, npz } from './harness.ts'
+import { Folder, failsCleanly, fewbit } from './harness.ts'
 import { logCnn, oneOperator, smallCnn } from './networks.ts'
+import { floats, npz } from './numpy.ts'
 
 const work = new Folder()
 const outside = new Folder()

@@ -1,7 +1,8 @@
 import { saveModel } from 'fewbit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Folder, failsCleanly, fewbit, floats, npz } from './harness.ts'
+import { Folder, failsCleanly, fewbit } from './harness.ts'
 import { smallCnn } from './networks.ts'
+import { floats, npz } from './numpy.ts'
 
 const work = new Folder()
 const model = work.at('small.onnx')
