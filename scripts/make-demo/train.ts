@@ -25,6 +25,11 @@ const SPREAD: readonly (Joint & { most: number })[] = [
   { norm: 'stem.norm', reader: 'block1.depthwise', most: 5 },
   { norm: 'block3.norm2', reader: 'block4.depthwise', most: 5 },
   { norm: 'block3.side.norm', reader: 'block4.depthwise', offset: 48, most: 5 },
+  ...['block1', 'block2', 'block3', 'block4', 'block5'].map((block) => ({
+    norm: `${block}.norm1`,
+    reader: `${block}.pointwise`,
+    most: 1,
+  })),
 ]
 
 /** Pictures `first` to `first + count` of a split, as the trainer takes them: 0 to 1, channels last. */

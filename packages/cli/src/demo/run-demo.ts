@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import type { LayerError } from '@fewbit/core/analysis'
 import { type Model, readModel } from '@fewbit/core/ir'
 import {
   type Evaluation,
   type ProgressEvent,
-  planModel,
   type QuantizeOptions,
   type QuantizeResult,
   quantize,
@@ -19,9 +17,9 @@ export const SAMPLES = { calibrate: 128, test: 1024 } as const
 
 export interface Explained {
   readonly node: string
-  /** Graphwise error of its output, in dB. */
-  readonly sqnr: { readonly careless: number; readonly fewbit: number }
-  /** Why and how fewbit quantizes it. */
+  /** Largest scale of a channel's weights ÷ the smallest. */
+  readonly spread: number
+  /** Why and how fewbit quantizes the node. */
   readonly text: string
 }
 
@@ -29,7 +27,7 @@ export interface DemoResult {
   readonly float: Model
   readonly careless: QuantizeResult
   readonly fewbit: QuantizeResult
-  /** The layer that careless quantization hurts most, and what fewbit does there. */
+  /** The layer that one scale for all its weights fits worst, and what fewbit does there. */
   readonly explained: Explained
   readonly seconds: number
 }
@@ -60,7 +58,7 @@ export async function runDemo(run: RunOptions): Promise<DemoResult> {
     calibration: { ...calibration, observer },
   })
   const fewbit = await quantize(float, { ...labelled(run, 'fewbit'), ...options })
-  const explained = await explainWorst(float, careless, fewbit, run)
+  const explained = explainWidest(fewbit)
   return { float, careless, fewbit, explained, seconds: (performance.now() - start) / 1000 }
 }
 
@@ -76,26 +74,19 @@ function labelled(run: RunOptions, attempt: string): RunOptions {
   return { ...run, onProgress: (event: ProgressEvent) => onProgress({ ...event, stage: `${attempt}: ${event.stage}` }) }
 }
 
-/** Finds where careless quantization loses most against fewbit, and explains the weighted layer there. */
-async function explainWorst(
-  float: Model,
-  careless: QuantizeResult,
-  fewbit: QuantizeResult,
-  { onProgress: _, ...run }: RunOptions,
-) {
-  const before = new Map(careless.report.layers.map((layer) => [layer.value, layer.sqnr]))
-  const lost = (layer: LayerError): number => layer.sqnr - (before.get(layer.value) ?? layer.sqnr)
-  const worst = fewbit.report.layers.reduce((a, b) => (lost(b) > lost(a) ? b : a))
-  const prepared = await planModel(float, run)
-  const node = weightedNode(prepared.float, worst.node)
-  const explanation = explainNode(fewbit.plan, node, { outputs: [worst.value], params: fewbit.params })
-  const sqnr = { careless: before.get(worst.value) ?? worst.sqnr, fewbit: worst.sqnr }
-  return { node, sqnr, text: explanationText(explanation) }
+/** Finds the layer whose channels' weights differ most in range, and explains it. */
+function explainWidest({ plan, params }: QuantizeResult): Explained {
+  const spreads = plan.tensors
+    .filter((tensor) => tensor.role === 'weight')
+    .map((tensor) => ({
+      node: must(tensor.readers[0], tensor.value),
+      spread: spreadOf(params.get(tensor.group)?.scale),
+    }))
+  const { node, spread } = spreads.reduce((a, b) => (b.spread > a.spread ? b : a))
+  return { node, spread, text: explanationText(explainNode(plan, node, { params })) }
 }
 
-/** The layer with weights that a node is fused with, or the node itself. */
-function weightedNode(model: Model, name: string): string {
-  let node = [...model.graph.nodes].find((n) => n.name === name)
-  while (node?.opType === 'Relu') node = node.inputs[0]?.producer ?? undefined
-  return node?.name ?? name
+function spreadOf(scales: ArrayLike<number> = [1]): number {
+  const list = Array.from(scales)
+  return Math.max(...list) / Math.min(...list)
 }
