@@ -1,4 +1,6 @@
 export * from './conformance.ts'
+export * from './contracts/index.ts'
+export * from './fixtures.ts'
 export * from './lcg-data.ts'
 export * from './models.ts'
 export * from './run-model.ts'

@@ -1,0 +1,65 @@
+import type { ExportContext, Exporter } from '@fewbit/core/exporters'
+import { assertValid, cloneModel, type Model, serializeModel } from '@fewbit/core/ir'
+import { defaultOps } from '@fewbit/core/ops'
+import { measuredTensors, planQuantization, resolveParams, type Target } from '@fewbit/core/quant'
+import { Diagnostics } from '@fewbit/core/util'
+import { FIXTURE_NAMES } from '../fixtures.ts'
+import { type ContractCheck, demand, demandEqual } from './contract.ts'
+import { typedFixture } from './target-contract.ts'
+
+/** What every exporter promises, on plans for a target that it serves. */
+export function exporterContract(exporter: Exporter, target: Target): ContractCheck[] {
+  const onFixtures = (check: (cx: ExportContext, original: Model) => void) => async () => {
+    for (const name of FIXTURE_NAMES) {
+      const model = await typedFixture(name, defaultOps)
+      check(context(cloneModel(model), target), model)
+    }
+  }
+  return [
+    {
+      name: 'has nothing against a complete plan',
+      run: onFixtures((cx) => demandEqual(exporter.check(cx), [], 'check')),
+    },
+    { name: 'refuses a plan without parameters', run: onFixtures((cx) => refusesMissing(exporter, cx)) },
+    {
+      name: 'writes sound models with the interface of the original',
+      run: onFixtures((cx, m) => keepsInterface(exporter, cx, m)),
+    },
+    { name: 'writes the same bytes twice', run: onFixtures((cx) => isDeterministic(exporter, cx)) },
+  ]
+}
+
+/** Ranges of −2 to 3 everywhere: what they are does not matter here. */
+function context(model: Model, target: Target): ExportContext {
+  const plan = planQuantization(model, target, defaultOps)
+  const activations = new Map(measuredTensors(plan).map((t) => [t.value, { lo: -2, hi: 3 }]))
+  const params = resolveParams(model, plan, { activations }, new Diagnostics())
+  return { model, plan, params, target }
+}
+
+function refusesMissing(exporter: Exporter, cx: ExportContext): void {
+  const errors = exporter.check({ ...cx, params: new Map() }).filter((d) => d.level === 'error')
+  demand(errors.length > 0, () => 'it accepts a plan without scales')
+}
+
+const signature = (model: Model) =>
+  [model.graph.inputs, model.graph.outputs].map((values) => values.map(({ name, type }) => ({ name, type })))
+
+function keepsInterface(exporter: Exporter, cx: ExportContext, original: Model): void {
+  const artifacts = exporter.emit(cx)
+  demand(artifacts.length > 0, () => 'it writes nothing')
+  demandEqual(new Set(artifacts.map((a) => a.suffix)).size, artifacts.length, 'number of different suffixes')
+  for (const artifact of artifacts) {
+    if (artifact.kind !== 'model') continue
+    assertValid(artifact.model)
+    demandEqual(signature(artifact.model), signature(original), 'inputs and outputs')
+  }
+}
+
+function isDeterministic(exporter: Exporter, cx: ExportContext): void {
+  const bytes = () =>
+    exporter
+      .emit({ ...cx, model: cloneModel(cx.model) })
+      .map((a) => Array.from(a.kind === 'model' ? serializeModel(a.model) : a.bytes))
+  demandEqual(bytes(), bytes(), 'the second export')
+}

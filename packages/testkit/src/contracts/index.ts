@@ -1,0 +1,6 @@
+export * from './contract.ts'
+export * from './exporter-contract.ts'
+export * from './observer-contract.ts'
+export * from './op-contract.ts'
+export * from './pass-contract.ts'
+export { type TargetSurroundings, targetContract } from './target-contract.ts'
