@@ -29,7 +29,7 @@ const external = (location: string): Uint8Array =>
     weight.floatData = []
     weight.dataLocation = 1
     const entry = (key: string, value: string) => ({ $typeName: 'onnx.StringStringEntryProto' as const, key, value })
-    weight.externalData = [entry('location', location), entry('length', '864')]
+    weight.externalData = [entry('location', location), entry('length', '1728')]
   })
 
 beforeAll(async () => {
@@ -69,7 +69,7 @@ describe('a file that is no sound model', () => {
   ]
 
   beforeAll(() => {
-    outside.put('secret.bin', new Uint8Array(864))
+    outside.put('secret.bin', new Uint8Array(1728))
     symlinkSync(outside.at('secret.bin'), work.at('link.bin'))
     for (const [, name, content] of cases) work.put(name, typeof content === 'function' ? content() : content)
   })
@@ -84,7 +84,7 @@ describe('a file that is no sound model', () => {
 
   it('reads external data that lies beside the model', async () => {
     work.put('beside.onnx', external('weights.bin'))
-    work.put('weights.bin', new Uint8Array(864))
+    work.put('weights.bin', new Uint8Array(1728))
     expect(await fewbit('optimize', work.at('beside.onnx'), '-o', work.at('beside.slim.onnx'))).toMatchObject({
       code: 0,
     })

@@ -14,14 +14,14 @@ function conv(b: GraphBuilder, x: Value, name: string, dims: readonly number[], 
   return b.op('Conv', inputs, { pads: ints([1, 1, 1, 1]) }, { name })
 }
 
-/** Two convolutions and a linear layer on small colour pictures: `x` float32[N, 3, 8, 8] → `y` float32[N, 4]. */
+/** Two convolutions, wide enough for integer kernels to pay, and a linear layer on small colour pictures: `x` float32[N, 3, 8, 8] → `y` float32[N, 4]. */
 export function smallCnn(): Model {
   const { model, b } = newModel()
   const x = b.input('x', tensorType('float32', ['N', 3, 8, 8]))
-  const first = b.op('Relu', [batchNorm(b, conv(b, x, 'conv1', [8, 3, 3, 3], 1), 8, rng(2))], {}, { name: 'relu1' })
-  const second = b.op('Relu', [conv(b, first, 'conv2', [8, 8, 3, 3], 3)], {}, { name: 'relu2' })
+  const first = b.op('Relu', [batchNorm(b, conv(b, x, 'conv1', [16, 3, 3, 3], 1), 16, rng(2))], {}, { name: 'relu1' })
+  const second = b.op('Relu', [conv(b, first, 'conv2', [16, 16, 3, 3], 3)], {}, { name: 'relu2' })
   const pooled = b.op('Flatten', [b.op('GlobalAveragePool', [second], {}, { name: 'pool' })], {}, { name: 'flatten' })
-  const weight = b.constant('fc.weight', normal(rng(4), [8, 4], 0.5))
+  const weight = b.constant('fc.weight', normal(rng(4), [16, 4], 0.5))
   const y = b.op(
     'Gemm',
     [pooled, weight, b.constant('fc.bias', normal(rng(5), [4], 0.1))],
@@ -45,6 +45,6 @@ export function logCnn(): Model {
   const { model, b } = newModel()
   const x = b.input('x', tensorType('float32', ['N', 3, 8, 8]))
   const log = b.op('Log', [x], {}, { name: 'log' })
-  b.output(conv(b, log, 'conv', [4, 3, 3, 3], 1)).type = tensorType('float32', ['N', 4, 8, 8])
+  b.output(conv(b, log, 'conv', [16, 3, 3, 3], 1)).type = tensorType('float32', ['N', 16, 8, 8])
   return model
 }
