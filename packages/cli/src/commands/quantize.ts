@@ -23,6 +23,7 @@ interface Flags extends DataFlags {
   observer?: string
   perTensor?: boolean
   activations?: 'signed' | 'unsigned'
+  smallLayers?: 'float' | 'integer'
   override?: string[]
   stopAfter?: 'plan'
   evalData?: string
@@ -70,6 +71,7 @@ function planOptions({ run }: CommandContext, flags: Flags): PlanOptions {
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
     ...(flags.perTensor ? { perTensor: true } : {}),
     ...(flags.activations ? { activations: flags.activations } : {}),
+    ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
     overrides: (flags.override ?? []).map(parseOverride),
     seed: flags.seed ?? 1,
   }
@@ -139,6 +141,12 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .addOption(new Option('--target <name>', 'backend').choices(Object.keys(TARGETS)))
     .option('--scheme <scheme>', 'bits of weights and activations (default w8a8)')
     .option('--per-tensor', 'one scale per weight tensor instead of one per channel')
+    .addOption(
+      new Option('--small-layers <form>', 'input layers too small for fast integer kernels').choices([
+        'float',
+        'integer',
+      ]),
+    )
     .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
     .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))

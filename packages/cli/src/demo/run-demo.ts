@@ -38,7 +38,7 @@ export async function demoModel(): Promise<Model> {
 }
 
 /** One scale for each weight tensor, ranges from the extremes seen: what a first attempt looks like. */
-export const CARELESS = { perTensor: true, observer: 'minmax' } as const
+export const CARELESS = { perTensor: true, observer: 'minmax', smallLayers: 'integer' } as const
 
 /**
  * Quantizes the demo's network carelessly and with defaults, and scores all three on pictures that were not calibrated on.
@@ -50,11 +50,12 @@ export async function runDemo(run: RunOptions): Promise<DemoResult> {
   const calibration = { data: pictureData('calibrate', SAMPLES.calibrate), samples: SAMPLES.calibrate }
   const evaluation = { data: pictureData('test', SAMPLES.test), metrics: ['top1', 'sqnr'] }
   const options = { calibration, evaluation } satisfies Partial<QuantizeOptions>
-  const { perTensor, observer } = CARELESS
+  const { perTensor, observer, smallLayers } = CARELESS
   const careless = await quantize(float, {
     ...labelled(run, 'careless'),
     ...options,
     perTensor,
+    smallLayers,
     calibration: { ...calibration, observer },
   })
   const fewbit = await quantize(float, { ...labelled(run, 'fewbit'), ...options })

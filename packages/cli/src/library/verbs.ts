@@ -23,6 +23,7 @@ import {
   type Why,
   why as whyOn,
 } from '@fewbit/core'
+import { modelInputs } from '@fewbit/core/engine'
 import { nodeEngine } from '@fewbit/engine-node'
 import { checkOptions, type OptionNames } from './options.ts'
 
@@ -51,6 +52,7 @@ const PLAN = {
   activations: true,
   overrides: true,
   floatOps: true,
+  smallLayers: true,
   seed: true,
   ...RUN,
 } satisfies OptionNames<PlanOptions>
@@ -97,7 +99,16 @@ export async function quantize(model: Model, options: OnNode<QuantizeOptions>): 
   checkOptions(options, QUANTIZE)
   checkOptions(options.calibration, CALIBRATION, 'calibration')
   if (options.evaluation !== undefined) checkOptions(options.evaluation, EVALUATION, 'evaluation')
-  return quantizeOn(model, withEngine(options))
+  const { calibration } = options
+  const data = await spreadData(calibration.data, model, calibration.samples)
+  return quantizeOn(model, withEngine({ ...options, calibration: { ...calibration, data } }))
+}
+
+const DEFAULT_SAMPLES = 128
+
+/** A set that is sorted by class must not be calibrated on its first class only. */
+async function spreadData(data: Data, model: Model, samples = DEFAULT_SAMPLES): Promise<Data> {
+  return typeof data === 'object' && data !== null && 'open' in data ? data.open(modelInputs(model), samples) : data
 }
 
 /**

@@ -73,7 +73,7 @@ function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): strin
 
 function choiceText({ choice }: QuantizeReport): string {
   const float = choice.floatNodes.length
-  const kept = float > 0 ? `, ${float} nodes left in float for accuracy` : ''
+  const kept = float > 0 ? `, ${float} ${float === 1 ? 'node' : 'nodes'} left in float for accuracy` : ''
   return `chosen by measuring ${choice.trials.length} candidates: observer ${choice.observer}${kept}`
 }
 

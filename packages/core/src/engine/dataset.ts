@@ -25,6 +25,9 @@ export interface Dataset {
 /** Data before it is fitted to a model: which array feeds which input, and image sizes, follow from the inputs. */
 export interface DataSource {
   readonly name: string
-  /** @throws FewbitError DATA_* where the data cannot serve these inputs. */
-  open(inputs: readonly ModelInput[]): Promise<Dataset>
+  /**
+   * @param samples use only this many, evenly spread over the whole; a smaller number in the source's own options stands.
+   * @throws FewbitError DATA_* where the data cannot serve these inputs.
+   */
+  open(inputs: readonly ModelInput[], samples?: number): Promise<Dataset>
 }

@@ -21,7 +21,11 @@ const SAFE_INT = 2
  * `open` throws FewbitError DATA_DIMS while an open dimension other than the batch has no size.
  */
 export function randomData(options: RandomDataOptions = {}): DataSource {
-  return { name: 'random', open: async (inputs) => openRandom(inputs, options) }
+  return {
+    name: 'random',
+    open: async (inputs, samples = options.samples) =>
+      openRandom(inputs, samples === undefined ? options : { ...options, samples }),
+  }
 }
 
 function openRandom(inputs: readonly ModelInput[], options: RandomDataOptions): Dataset {

@@ -29,6 +29,8 @@ export const quantizeSettings = z.strictObject({
   batchSize: z.int().positive().default(8),
   perTensor: z.boolean().default(false),
   activations: z.enum(['signed', 'unsigned']).default('unsigned'),
+  /** `float` leaves layers at the input in float that are too small for integer kernels to be faster. */
+  smallLayers: z.enum(['float', 'integer']).default('float'),
   overrides: z.array(overrideSchema).default([]),
   floatOps: z.array(z.string()).default([]),
   metrics: z.array(z.enum(Object.keys(METRICS) as [string, ...string[]])).optional(),

@@ -1,4 +1,4 @@
-import { ErrorAccumulator } from '../analysis/index.ts'
+import { sqnrDb } from '../analysis/index.ts'
 import { type Batch, batches, type Dataset, dropPadding, type Feeds, modelInputs } from '../engine/index.ts'
 import { type Model, serializeModel } from '../ir/index.ts'
 import type { Run } from './run.ts'
@@ -6,20 +6,29 @@ import type { Run } from './run.ts'
 /** Some batches with what the float network makes of them, held in memory for a search. */
 export type ReferenceOutputs = readonly { readonly batch: Batch; readonly outputs: Feeds }[]
 
-/** Samples that a candidate is judged by: enough to rank candidates, few enough to try many. */
-export const SEARCH_SAMPLES = 16
+/** Samples that a candidate is judged by: enough to rank candidates, fewer for networks that take long. */
+const MAX_SAMPLES = 16
+const MIN_SAMPLES = 4
+/** Multiply-accumulates that one trial may cost. */
+const TRIAL_MACS = 8e9
+
+function sampleCount(macs: ReadonlyMap<string, number>): number {
+  const total = [...macs.values()].reduce((a, b) => a + b, 0)
+  return Math.min(MAX_SAMPLES, Math.max(MIN_SAMPLES, Math.floor(TRIAL_MACS / Math.max(1, total))))
+}
 
 export async function referenceOutputs(cx: {
   float: Model
   data: Dataset
   run: Run
   settings: { batchSize: number }
+  macs: ReadonlyMap<string, number>
 }): Promise<ReferenceOutputs> {
-  const { float, data, run, settings } = cx
+  const { float, data, run, settings, macs } = cx
   const session = await run.engine.load(serializeModel(float))
   try {
     const kept: { batch: Batch; outputs: Feeds }[] = []
-    const options = { batchSize: settings.batchSize, limit: SEARCH_SAMPLES, ...run.signal }
+    const options = { batchSize: settings.batchSize, limit: sampleCount(macs), ...run.signal }
     for await (const batch of batches(data, modelInputs(float), options)) {
       kept.push({ batch, outputs: dropPadding(await session.run(batch.feeds), batch) })
     }
@@ -29,21 +38,39 @@ export async function referenceOutputs(cx: {
   }
 }
 
-/** SQNR in dB over all outputs of a candidate. */
+/**
+ * SQNR in dB of a candidate's outputs, the signal taken about its mean: an offset that every candidate reproduces, such as
+ * the brightness of pictures, is no evidence of fidelity.
+ */
 export async function outputError(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
   const session = await run.engine.load(serializeModel(model))
+  const sums = { count: 0, sum: 0, squares: 0, noise: 0 }
   try {
-    const error = new ErrorAccumulator()
     for (const { batch, outputs } of reference) {
       run.options.signal?.throwIfAborted()
       const candidate = dropPadding(await session.run(batch.feeds), batch)
       for (const [name, tensor] of Object.entries(outputs)) {
         const other = candidate[name]
-        if (other && tensor.dtype !== 'string') error.add(tensor.numbers(), other.numbers())
+        if (other && tensor.dtype !== 'string') addTo(sums, tensor.numbers(), other.numbers())
       }
     }
-    return error.result().sqnr
   } finally {
     await session.release()
   }
+  return sqnrDb(sums.squares - sums.sum ** 2 / Math.max(1, sums.count), sums.noise)
+}
+
+function addTo(
+  sums: { count: number; sum: number; squares: number; noise: number },
+  reference: ArrayLike<number>,
+  candidate: ArrayLike<number>,
+): void {
+  for (let i = 0; i < reference.length; i++) {
+    const r = reference[i] as number
+    const d = (candidate[i] as number) - r
+    sums.sum += r
+    sums.squares += r * r
+    sums.noise += d * d
+  }
+  sums.count += reference.length
 }

@@ -39,6 +39,8 @@ export interface QuantizeOptions extends RunOptions {
   readonly activations?: 'signed' | 'unsigned'
   readonly overrides?: readonly Override[]
   readonly floatOps?: readonly string[]
+  /** Default `float`: layers at the input that are too small for integer kernels to be faster stay in float. */
+  readonly smallLayers?: 'float' | 'integer'
   readonly seed?: number
 }
 
@@ -91,17 +93,17 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
   })
   const found = await run.stage('search', (progress) =>
-    searchPlan({ float, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
+    searchPlan({ float, first, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
   )
   const quantized = await run.stage('write', () => materialize(cloneModel(float), found.plan, found.params))
-  const recipe = recipeOf(settings, found.summary, data, stats, run)
+  const recipe = recipeOf(settings, found.choice, data, stats, run)
   stampModel(quantized, recipe)
   const measured = {
     original: model,
     float,
     quantized,
     plan: found.plan,
-    choice: found.summary,
+    choice: found.choice,
     data,
     settings,
     options,
@@ -129,7 +131,7 @@ function settingsOf(
 }
 
 function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: PlannerOptions = {}): QuantPlan {
-  const { scheme, perTensor, activations, weightObserver, floatOps } = settings
+  const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers } = settings
   const overrides = settings.overrides as readonly Override[]
   const observer = settings.observer === 'auto' ? 'mse' : settings.observer
   return planQuantization(float, findTarget(settings.target), run.ops, {
@@ -140,6 +142,7 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
     observer,
     overrides,
     floatOps,
+    smallLayers,
     ...options,
   })
 }

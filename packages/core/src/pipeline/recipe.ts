@@ -12,7 +12,7 @@ export interface Recipe {
   readonly version: 1
   readonly settings: Omit<QuantizeSettings, 'overrides'> & { readonly overrides: readonly unknown[] }
   /** What was chosen by measuring, so that a replay need not search. */
-  readonly choice: Pick<Choice, 'observer' | 'floatNodes'>
+  readonly choice: Omit<Choice, 'trials'>
   readonly data: Readonly<Record<string, unknown>>
   /** SHA-256 of the statistics that the parameters were computed from. */
   readonly calibrationDigest: string
@@ -30,7 +30,7 @@ export function recipeOf(
     format: 'fewbit-recipe',
     version: 1,
     settings: { ...settings, overrides: settings.overrides.map(plainOverride) },
-    choice: { observer: choice.observer, floatNodes: choice.floatNodes },
+    choice: { observer: choice.observer, observers: choice.observers, floatNodes: choice.floatNodes },
     data: data.toJSON(),
     calibrationDigest: statsDigest(stats),
     versions: { fewbit: CORE_VERSION, engine: `${run.engine.name} ${run.engine.version}` },

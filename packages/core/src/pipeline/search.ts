@@ -1,35 +1,31 @@
 import type { StatsTable } from '../calibration/index.ts'
 import type { Dataset } from '../engine/index.ts'
-import { cloneModel, type Model } from '../ir/index.ts'
-import { materialize, type ParamsTable, type PlannerOptions, type QuantPlan } from '../quant/index.ts'
-import { Diagnostics } from '../util/index.ts'
+import { asTensor, type Model } from '../ir/index.ts'
+import type { PlannerOptions, QuantPlan } from '../quant/index.ts'
+import { must } from '../util/index.ts'
+import { keepFloat } from './float-exceptions.ts'
+import { type Candidate, Judge, type Judged, type Trial } from './judge.ts'
+import { macsOnData, withMacs } from './macs.ts'
 import type { QuantizeSettings } from './options.ts'
-import { outputError, type ReferenceOutputs, referenceOutputs } from './output-error.ts'
-import { chooseParams } from './parameters.ts'
+import { referenceOutputs } from './output-error.ts'
+import { statsFor } from './parameters.ts'
+import { refineObservers } from './refine-observers.ts'
 import type { ProgressCallback, Run } from './run.ts'
 
 /** What the search decided, and what it measured on the way. JSON. */
 export interface Choice {
   readonly observer: string
+  /** Values whose range another observer chooses. */
+  readonly observers: Readonly<Record<string, string>>
   /** Nodes that stay in float because quantizing them costs more accuracy than it is worth. */
   readonly floatNodes: readonly string[]
   readonly trials: readonly Trial[]
 }
 
-export interface Trial {
-  readonly what: string
-  /** SQNR of the outputs, in dB. */
-  readonly sqnr: number
-  readonly kept: boolean
-}
-
-export interface Candidate {
-  readonly plan: QuantPlan
-  readonly params: ParamsTable
-}
-
 export interface SearchContext {
   readonly float: Model
+  /** The plan that the statistics were collected for: it quantizes at least what any later plan does. */
+  readonly first: QuantPlan
   readonly stats: StatsTable
   readonly data: Dataset
   readonly settings: QuantizeSettings
@@ -39,32 +35,67 @@ export interface SearchContext {
 }
 
 export interface SearchResult extends Candidate {
-  readonly summary: Choice
+  readonly choice: Choice
 }
 
-const OBSERVER_TRIALS = ['minmax', 'percentile', 'mse', 'entropy'] as const
+/** What the steps of the search share. */
+export interface SearchState {
+  readonly judge: Judge
+  readonly plan: (options: PlannerOptions) => QuantPlan
+  readonly macs: ReadonlyMap<string, number>
+  readonly stats: ReturnType<typeof statsFor>
+  options: PlannerOptions
+  best: Judged
+}
 
+/**
+ * SQNR of outputs, in dB, from which on nothing more is searched. Class scores only have to keep their order; pictures,
+ * boxes and the like are used as they come.
+ */
+const GOOD_SQNR = { scores: 28, dense: 36 }
+
+function outputKind(float: Model): 'scores' | 'dense' {
+  const ranks = float.graph.outputs.map((value) => asTensor(value.type)?.shape?.length ?? 0)
+  return ranks.some((rank) => rank > 2) ? 'dense' : 'scores'
+}
+
+/**
+ * Chooses by measuring output errors on a few calibration samples: first the observer of all activations, then, where the
+ * result is not good yet, the observers of single tensors and the nodes that had better stay in float. The number of trials
+ * is bounded and does not depend on the machine, so that a run can be repeated to the same result.
+ */
 export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
-  const reference = await referenceOutputs(cx)
-  const trials: Trial[] = []
-  let best: { sqnr: number; observer: string; candidate: Candidate } | undefined
-  const names = cx.settings.observer === 'auto' ? OBSERVER_TRIALS : [cx.settings.observer]
-  for (const observer of names) {
-    const candidate = candidateFor(cx, { observer })
-    const sqnr = await trySqnr(cx, candidate, reference)
-    trials.push({ what: `observer ${observer}`, sqnr, kept: false })
-    if (!best || sqnr > best.sqnr) best = { sqnr, observer, candidate }
+  const { float, data, run, settings } = cx
+  const stats = statsFor(cx.first, cx.stats)
+  const macs = await macsOnData(float, data, run)
+  const judge = new Judge(float, stats, await referenceOutputs({ ...cx, macs }), run, cx.progress)
+  const plan = (options: PlannerOptions): QuantPlan => withMacs(cx.plan(options), macs)
+  if (settings.observer !== 'auto') return fixedObserver(settings.observer, plan, judge)
+
+  const kind = outputKind(float)
+  const { observer, best } = await chooseObserver(plan, judge)
+  const state: SearchState = { judge, plan, macs, stats, options: { observer }, best }
+  if (best.sqnr < GOOD_SQNR[kind]) {
+    await refineObservers(state)
+    await keepFloat(state, kind)
   }
-  const won = best as NonNullable<typeof best>
-  return { ...won.candidate, summary: { observer: won.observer, floatNodes: [], trials } }
+  const { observers = {}, floatNodes = [] } = state.options
+  return { ...state.best, choice: { observer, observers, floatNodes, trials: judge.trials } }
 }
 
-export function candidateFor(cx: SearchContext, options: PlannerOptions): Candidate {
-  const plan = cx.plan(options)
-  return { plan, params: chooseParams(cx.float, plan, cx.stats, new Diagnostics()) }
+async function fixedObserver(observer: string, plan: SearchState['plan'], judge: Judge): Promise<SearchResult> {
+  const judged = await judge.measure(`observer ${observer}`, plan({ observer }), () => true)
+  return { ...judged, choice: { observer, observers: {}, floatNodes: [], trials: judge.trials } }
 }
 
-export function trySqnr(cx: SearchContext, { plan, params }: Candidate, reference: ReferenceOutputs): Promise<number> {
-  const model = materialize(cloneModel(cx.float), plan, params)
-  return outputError(model, reference, cx.run)
+const OBSERVER_TRIALS = ['mse', 'minmax', 'percentile', 'entropy'] as const
+
+async function chooseObserver(plan: SearchState['plan'], judge: Judge): Promise<{ observer: string; best: Judged }> {
+  let found: { observer: string; best: Judged } | undefined
+  for (const observer of OBSERVER_TRIALS) {
+    const isBetter = (sqnr: number): boolean => !found || sqnr > found.best.sqnr
+    const judged = await judge.measure(`observer ${observer}`, plan({ observer }), isBetter)
+    if (isBetter(judged.sqnr)) found = { observer, best: judged }
+  }
+  return must(found, 'observer')
 }

@@ -14,6 +14,11 @@ export interface PlannerOptions {
   /** Chooses the ranges of weights; default `minmax`. */
   readonly weightObserver?: string
   readonly overrides?: readonly Override[]
+  /**
+   * `float` leaves layers at the input in float whose channels are too few for the target's integer kernels to be faster.
+   * Default `integer`.
+   */
+  readonly smallLayers?: 'float' | 'integer'
   /** Operator types to leave in float. */
   readonly floatOps?: readonly string[]
   /** Names of nodes to leave in float. Keeping more nodes in float never quantizes a further operator. */

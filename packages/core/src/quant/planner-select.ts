@@ -18,6 +18,21 @@ export class Selection {
     this.#settle(candidates)
   }
 
+  /**
+   * Takes out the nodes that `isSmall` names and that are fed by float: from the inputs on, for as long as they follow one
+   * another. Behind an integer node a small one stays, because the way back to float would cost more than it saves.
+   */
+  dropHead(isSmall: (candidate: Candidate) => Reason | undefined): void {
+    const candidates = [...this.chosen.values()]
+    for (const c of candidates) {
+      const reason = this.chosen.has(c.node) ? isSmall(c) : undefined
+      if (!reason || c.data.some((i) => this.#comesAsCodes(c.node.inputs[i]))) continue
+      this.chosen.delete(c.node)
+      this.dropped.set(c.node, reason)
+      this.#settle(candidates)
+    }
+  }
+
   outputs(candidate: Candidate): Value[] {
     return handedOver(candidate, this.fused.get(candidate.node))
   }

@@ -13,6 +13,7 @@ import { Diagnostics, invariant } from '../util/index.ts'
 import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
 import { type Candidate, eligibility, type PlanContext } from './planner-candidates.ts'
 import { type Fused, fusedActivation } from './planner-fusion.ts'
+import { tooSmall } from './planner-head.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { Selection } from './planner-select.ts'
 import { Settings } from './planner-settings.ts'
@@ -44,6 +45,7 @@ export function planQuantization(
   const cx: PlanContext = { model, target, ops, settings }
   const { candidates, refused } = sortNodes(graph, cx)
   const selection = new Selection(candidates, fuse(candidates, cx))
+  if (options.smallLayers === 'float') selection.dropHead((c) => tooSmall(c, cx))
   const tensors = planTensors(selection, { ...cx, graph, options, diagnostics })
   const nodes = planNodes(selection, refused, tensors, cx)
   settings.reportUnused(diagnostics)

@@ -23,6 +23,11 @@ export interface OpRule {
   readonly dynamicWeight?: boolean
   /** Weights of any other rank get one scale per tensor. */
   readonly perChannelRank?: number
+  /**
+   * Fewer channels than these make the integer kernel slower than the float one. It still runs in integers between integer
+   * neighbours, where going back to float would cost more.
+   */
+  readonly minChannels?: { readonly inputs: number; readonly outputs: number }
   /** Attribute values that the rule holds for; any other value keeps the node in float. */
   readonly attrs?: Readonly<Record<string, readonly (number | string)[]>>
   readonly weights?: Partial<TensorRule>

@@ -31,7 +31,8 @@ export const onnxruntime: Target = {
   kernels: { activations: ['uint8', 'int8'], weights: ['int8', 'uint8'] },
   rounding: 'half-even',
   ops: {
-    Conv: INTEGER,
+    // Its GEMM works on 16 channels at a time, and one input channel leaves nothing to sum (docs, "Small layers").
+    Conv: { mode: 'integer', minChannels: { inputs: 2, outputs: 16 } },
     // Scales of the other operand's last axis only; three and more axes with a scale each fail when the kernel runs.
     MatMul: { mode: 'integer', floatOutput: true, dynamicWeight: true, perChannelRank: 2 },
     Gemm: { mode: 'integer', floatOutput: true, attrs: { alpha: [1], beta: [1] } },

@@ -1,0 +1,52 @@
+import { cloneModel, type Model } from '../ir/index.ts'
+import { materialize, type ParamsTable, type QuantPlan } from '../quant/index.ts'
+import { Diagnostics } from '../util/index.ts'
+import { outputError, type ReferenceOutputs } from './output-error.ts'
+import { chooseParams, type StatsSource } from './parameters.ts'
+import type { ProgressCallback, Run } from './run.ts'
+
+/** A plan with the parameters that its observers choose. */
+export interface Candidate {
+  readonly plan: QuantPlan
+  readonly params: ParamsTable
+}
+
+/** One thing that was tried. JSON. */
+export interface Trial {
+  readonly what: string
+  /** SQNR of the outputs against float, in dB. */
+  readonly sqnr: number
+  readonly kept: boolean
+}
+
+export interface Judged extends Candidate {
+  readonly sqnr: number
+}
+
+/** Writes candidates out, runs them on the engine and keeps the record of every trial. */
+export class Judge {
+  readonly trials: Trial[] = []
+  readonly #float: Model
+  readonly #stats: StatsSource
+  readonly #reference: ReferenceOutputs
+  readonly #run: Run
+  readonly #progress: ProgressCallback
+
+  constructor(float: Model, stats: StatsSource, reference: ReferenceOutputs, run: Run, progress: ProgressCallback) {
+    this.#float = float
+    this.#stats = stats
+    this.#reference = reference
+    this.#run = run
+    this.#progress = progress
+  }
+
+  /** Measures a plan. `accept` decides from the SQNR whether the trial is kept; the answer goes into the record. */
+  async measure(what: string, plan: QuantPlan, accept: (sqnr: number) => boolean = () => false): Promise<Judged> {
+    const params = chooseParams(this.#float, plan, this.#stats, new Diagnostics())
+    const model = materialize(cloneModel(this.#float), plan, params)
+    const sqnr = await outputError(model, this.#reference, this.#run)
+    this.trials.push({ what, sqnr, kept: accept(sqnr) })
+    this.#progress(this.trials.length, undefined)
+    return { plan, params, sqnr }
+  }
+}

@@ -1,0 +1,32 @@
+import { nodeMacs } from '../analysis/index.ts'
+import { batches, type Dataset, modelInputs } from '../engine/index.ts'
+import { cloneModel, type Model, tensorType } from '../ir/index.ts'
+import { inferShapes } from '../passes/index.ts'
+import type { QuantPlan } from '../quant/index.ts'
+import type { Run } from './run.ts'
+
+/** Multiply-accumulates of each node for one sample of the data, whose sizes close the dimensions that the model leaves open. */
+export async function macsOnData(model: Model, data: Dataset, run: Run): Promise<Map<string, number>> {
+  const sized = cloneModel(model)
+  for await (const { feeds } of batches(data, modelInputs(model), { limit: 1 })) {
+    for (const input of sized.graph.inputs) {
+      const tensor = feeds[input.name]
+      if (tensor) input.type = tensorType(tensor.dtype, tensor.dims)
+    }
+  }
+  inferShapes(sized, { ops: run.ops, trustDeclared: false })
+  const counts = [...sized.graph.nodes].flatMap((node): [string, number][] => {
+    const macs = nodeMacs(node, sized, run.ops)
+    return macs === undefined ? [] : [[node.name, macs]]
+  })
+  return new Map(counts)
+}
+
+/** The plan with counts that were open when it was made. */
+export function withMacs(plan: QuantPlan, macs: ReadonlyMap<string, number>): QuantPlan {
+  const nodes = plan.nodes.map((node) => {
+    const count = macs.get(node.node) ?? node.macs
+    return count === undefined ? node : { ...node, macs: count }
+  })
+  return { ...plan, nodes }
+}

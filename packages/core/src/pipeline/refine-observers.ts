@@ -1,0 +1,76 @@
+import type { Histogram, TensorStats } from '../calibration/index.ts'
+import { observe } from '../observers/index.ts'
+import { measuredTensors, type QuantSpec, type Range, type TensorPlan } from '../quant/index.ts'
+import type { SearchState } from './search.ts'
+
+/** Tensors that get trials of their own, those with the most quantization noise first. */
+const TENSORS = 10
+const ALTERNATIVES = ['minmax', 'percentile', 'mse'] as const
+/** Gains below this many dB are within what a few samples can tell. */
+const MIN_GAIN = 0.1
+/** Ranges closer than this share are the same for all practical purposes. */
+const SAME_RANGE = 0.02
+
+/** Tries other observers on the tensors that lose most, one after the other, and keeps what improves the outputs. */
+export async function refineObservers(state: SearchState): Promise<void> {
+  for (const tensor of noisiest(state).slice(0, TENSORS)) {
+    for (const observer of alternatives(tensor, state)) {
+      const options = { ...state.options, observers: { ...state.options.observers, [tensor.value]: observer } }
+      const isBetter = (sqnr: number): boolean => sqnr > state.best.sqnr + MIN_GAIN
+      const judged = await state.judge.measure(`${observer} for ${tensor.value}`, state.plan(options), isBetter)
+      if (!isBetter(judged.sqnr)) continue
+      state.options = options
+      state.best = judged
+    }
+  }
+}
+
+function noisiest(state: SearchState): TensorPlan[] {
+  return measuredTensors(state.best.plan)
+    .map((tensor) => ({ tensor, noise: tensorNoise(tensor, state) }))
+    .sort((a, b) => b.noise - a.noise)
+    .map(({ tensor }) => tensor)
+}
+
+/** Expected quantization noise of a tensor over its signal power; 0 where it is not measured. */
+export function tensorNoise(tensor: TensorPlan, { stats }: SearchState): number {
+  const found = stats.get(tensor.value)
+  return found ? noiseToSignal(found, tensor.spec, rangeBy(observerOf(tensor), found, tensor.spec)) : 0
+}
+
+const observerOf = ({ source }: TensorPlan): string => (source.kind === 'calibrate' ? source.observer : 'minmax')
+
+const rangeBy = (observer: string, stats: TensorStats, spec: QuantSpec): Range => observe(observer, stats, spec)
+
+/** Observers whose range differs noticeably from the current one. */
+function alternatives(tensor: TensorPlan, { stats }: SearchState): string[] {
+  const found = stats.get(tensor.value)
+  if (!found) return []
+  const current = rangeBy(observerOf(tensor), found, tensor.spec)
+  const span = current.hi - current.lo
+  return ALTERNATIVES.filter((observer) => {
+    const range = rangeBy(observer, found, tensor.spec)
+    return Math.abs(range.lo - current.lo) + Math.abs(range.hi - current.hi) > SAME_RANGE * span
+  })
+}
+
+/** Expected quantization noise over signal power: step²/12 inside the range, the squared distance outside. */
+function noiseToSignal({ histogram }: TensorStats, spec: QuantSpec, range: Range): number {
+  if (!histogram) return 0
+  const step = (range.hi - range.lo) / (spec.quantMax - spec.quantMin)
+  let noise = 0
+  let signal = 0
+  forEachBin(histogram, (x, count) => {
+    const outside = Math.max(range.lo - x, x - range.hi, 0)
+    noise += count * (outside > 0 ? outside * outside : (step * step) / 12)
+    signal += count * x * x
+  })
+  return signal > 0 ? noise / signal : 0
+}
+
+function forEachBin({ counts, first, width }: Histogram, visit: (x: number, count: number) => void): void {
+  for (let i = 0; i < counts.length; i++) {
+    const count = counts[i] as number
+    if (count > 0) visit((first + i + 0.5) * width, count)
+  }
+}
