@@ -1,18 +1,5 @@
-import { allGraphs, asTensor, type Model, type Node } from '../ir/index.ts'
-import { inferContext, type OpRegistry, versionIn } from '../ops/index.ts'
-
-/** Multiply-accumulates of one node for one sample (open batch axes count as 1), or undefined where it cannot be known. */
-export function nodeMacs(node: Node, model: Model, ops: OpRegistry): number | undefined {
-  const def = ops.of(node)
-  const version = def && versionIn(def, model)
-  if (!def?.macs || version === undefined) return undefined
-  const shapes = node.outputs.map((value) => withBatchOne(asTensor(value?.type)?.shape))
-  return def.macs(inferContext(def, node, version), shapes)
-}
-
-/** A symbolic or unknown first dimension is the batch. */
-const withBatchOne = <D>(shape: readonly D[] | undefined): readonly (D | 1)[] | undefined =>
-  shape?.map((dim, i) => (i === 0 && typeof dim !== 'number' ? 1 : dim))
+import { allGraphs, type Model } from '../ir/index.ts'
+import { nodeMacs, type OpRegistry } from '../ops/index.ts'
 
 export interface ModelSize {
   /** Elements of all floating-point and quantized constants with more than one element. */

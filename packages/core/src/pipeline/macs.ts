@@ -1,6 +1,6 @@
-import { nodeMacs } from '../analysis/index.ts'
 import { batches, type Dataset, modelInputs } from '../engine/index.ts'
 import { cloneModel, type Model, tensorType } from '../ir/index.ts'
+import { nodeMacs } from '../ops/index.ts'
 import { inferShapes } from '../passes/index.ts'
 import type { QuantPlan } from '../quant/index.ts'
 import type { Run } from './run.ts'

@@ -1,14 +1,5 @@
-import {
-  allGraphs,
-  asTensor,
-  type Graph,
-  type Model,
-  type Node,
-  tensorType,
-  type Value,
-  type ValueType,
-} from '../ir/index.ts'
-import { DECLARED_FACTS, inferContext, type OpRegistry, versionIn } from '../ops/index.ts'
+import { allGraphs, type Graph, type Model, type Node } from '../ir/index.ts'
+import { nodeMacs, type OpRegistry } from '../ops/index.ts'
 import { Diagnostics, invariant } from '../util/index.ts'
 import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
 import { type Candidate, eligibility, type PlanContext } from './planner-candidates.ts'
@@ -117,7 +108,7 @@ function planNodes(
     for (const node of graph.nodes) {
       const verdict =
         graph === cx.model.graph ? decide(node, selection, refused, absorbed, codes, cx) : float(NESTED_GRAPH)
-      const macs = macsOf(node, cx)
+      const macs = nodeMacs(node, cx.model, cx.ops)
       nodes.push({ node: node.name, opType: node.qualifiedType, ...verdict, ...(macs === undefined ? {} : { macs }) })
     }
   }
@@ -178,17 +169,3 @@ const CHOSEN: Record<'accumulate' | 'light' | 'pass', Reason> = {
 }
 
 /** Multiply-accumulates for one sample: an open batch axis, which comes first, counts as 1. */
-function macsOf(node: Node, { ops, model }: PlanContext): number | undefined {
-  const def = ops.of(node)
-  const version = def && versionIn(def, model)
-  if (!def?.macs || version === undefined) return undefined
-  const facts = { ...DECLARED_FACTS, type: (value: Value) => oneSample(value.type) }
-  const shapes = node.outputs.map((v) => asTensor(oneSample(v?.type))?.shape)
-  return def.macs(inferContext(def, node, version, { facts }), shapes)
-}
-
-function oneSample(type: ValueType | undefined): ValueType | undefined {
-  const tensor = asTensor(type)
-  const [batch, ...rest] = tensor?.shape ?? []
-  return tensor && batch !== undefined && typeof batch !== 'number' ? tensorType(tensor.dtype, [1, ...rest]) : type
-}
