@@ -1,4 +1,4 @@
-// Runs the ONNX backend suite five ways (`ways.ts`). `--only <text>` takes cases whose name holds the text; `--skips` prints
+// Runs the ONNX backend suite six ways (`ways.ts`). `--only <text>` takes cases whose name holds the text; `--skips` prints
 // why cases were skipped.
 import { parseArgs } from 'node:util'
 import { judge, readExpectations, type Verdict } from './expectations.ts'

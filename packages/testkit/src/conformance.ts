@@ -83,7 +83,7 @@ export function checkShapes(backendCase: BackendCase, options: ShapeCheckOptions
 }
 
 /** Makes initializers of the graph inputs that are small enough to hold shapes, axes and scales. */
-function bindInputs(model: Model, files: readonly string[]): void {
+export function bindInputs(model: Model, files: readonly string[]): void {
   const { graph } = model
   const inputs = graph.inputs.filter((value) => !graph.initializers.has(value))
   inputs.forEach((value, i) => {
