@@ -23,6 +23,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Folder } from './harness.ts'
 import { smallCnn } from './networks.ts'
+import { npz } from './numpy.ts'
 
 const work = new Folder()
 const file = work.at('small.onnx')
@@ -80,6 +81,19 @@ describe('the library on Node', () => {
     const score = await evaluate(int8, { data, against: model, metrics: ['sqnr'] })
     expect(score.metrics.sqnr).toBeGreaterThan(20)
     expect((await analyze(model, int8, { data, samples: 4 })).samples).toBe(4)
+  })
+
+  it('calibrates on samples from all over the data, as the command line does', async () => {
+    // Ten times larger from row 20 on.
+    const rows = {
+      dtype: 'float32',
+      shape: [40, 3, 8, 8],
+      data: Float32Array.from({ length: 40 * 192 }, (_, i) => (i < 20 * 192 ? 1 : 10) * Math.sin(i)),
+    } as const
+    work.put('sorted.npz', npz({ x: rows }))
+    const data = npzDataset(work.at('sorted.npz'))
+    const { params } = await quantize(smallCnn(), { calibration: { data, samples: 8, observer: 'minmax' } })
+    expect(params.get('x')?.scale[0]).toBeGreaterThan(19 / 255)
   })
 
   it('stops when the signal says so', async () => {

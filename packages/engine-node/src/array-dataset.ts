@@ -3,7 +3,7 @@ import { bindArrays, type DataSource, type Dataset, type ModelInput, type Sample
 import type { Tensor } from '@fewbit/core/ir'
 import { must, problem } from '@fewbit/core/util'
 import { type RowReader, rowReader } from './array-input.ts'
-import { type DataOptions, spread } from './data-options.ts'
+import { atMost, type DataOptions, spread } from './data-options.ts'
 import { readNpz } from './npz.ts'
 import { npyRows, type RowSource, tensorRows } from './row-source.ts'
 
@@ -11,9 +11,9 @@ import { npyRows, type RowSource, tensorRows } from './row-source.ts'
 export function npzDataset(path: string, options: DataOptions = {}): DataSource {
   return {
     name: path,
-    open: async (inputs) => {
+    open: async (inputs, samples) => {
       const arrays = [...(await readNpz(path))].map(([name, tensor]) => [name, tensorRows(tensor)] as const)
-      return arrayDataset(path, 'npz', new Map(arrays), inputs, options)
+      return arrayDataset(path, 'npz', new Map(arrays), inputs, atMost(options, samples))
     },
   }
 }
@@ -22,7 +22,8 @@ export function npzDataset(path: string, options: DataOptions = {}): DataSource 
 export function npyDataset(path: string, options: DataOptions = {}): DataSource {
   return {
     name: path,
-    open: async (inputs) => arrayDataset(path, 'npy', new Map([['data', await npyRows(path)]]), inputs, options),
+    open: async (inputs, samples) =>
+      arrayDataset(path, 'npy', new Map([['data', await npyRows(path)]]), inputs, atMost(options, samples)),
   }
 }
 

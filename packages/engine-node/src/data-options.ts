@@ -20,6 +20,12 @@ export function preprocessOf(options: DataOptions): PreprocessOptions {
   return preprocess
 }
 
+/** The options with a number of samples that the caller of `open` asks for; the user's own is not exceeded. */
+export function atMost(options: DataOptions, samples: number | undefined): DataOptions {
+  if (samples === undefined) return options
+  return { ...options, samples: Math.min(samples, options.samples ?? samples) }
+}
+
 /** Indices of `count` items evenly spread over `total`; all of them by default. */
 export function spread(total: number, count = total): number[] {
   const n = Math.min(total, count)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DataSource, Dataset, ModelInput, Sample } from '@fewbit/core/engine'
 import { problem } from '@fewbit/core/util'
-import { type DataOptions, spread } from './data-options.ts'
+import { atMost, type DataOptions, spread } from './data-options.ts'
 import { filesBelow, insidePath } from './folder-walk.ts'
 import { type EncodedImage, imageInput, imageSample } from './image-sample.ts'
 import { labelIndex, parseLabels } from './labels.ts'
@@ -20,7 +20,7 @@ export const isImageName = (name: string): boolean => IMAGE.test(name)
  * turns, so that the first samples are a fair part of the whole.
  */
 export function imageFolder(path: string, options: DataOptions = {}): DataSource {
-  return { name: path, open: (inputs) => openFolder(path, inputs, options) }
+  return { name: path, open: (inputs, samples) => openFolder(path, inputs, atMost(options, samples)) }
 }
 
 async function openFolder(path: string, inputs: readonly ModelInput[], options: DataOptions): Promise<Dataset> {

@@ -4,13 +4,13 @@ import type { Tensor } from '@fewbit/core/ir'
 import { must, problem } from '@fewbit/core/util'
 import { classIndex } from './array-dataset.ts'
 import { rowReader } from './array-input.ts'
-import { type DataOptions, spread } from './data-options.ts'
+import { atMost, type DataOptions, spread } from './data-options.ts'
 import { filesBelow } from './folder-walk.ts'
 import { readNpz } from './npz.ts'
 
 /** A folder of .npz files, each one sample: arrays by input name, with or without the batch axis. */
 export function npzFolder(path: string, options: DataOptions = {}): DataSource {
-  return { name: path, open: (inputs) => openFolder(path, inputs, options) }
+  return { name: path, open: (inputs, samples) => openFolder(path, inputs, atMost(options, samples)) }
 }
 
 async function openFolder(path: string, inputs: readonly ModelInput[], options: DataOptions): Promise<Dataset> {

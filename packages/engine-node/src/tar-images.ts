@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib'
 import type { DataSource, Dataset, ModelInput, Sample } from '@fewbit/core/engine'
 import { must, problem } from '@fewbit/core/util'
 import { extract } from 'tar-stream'
-import { type DataOptions, spread } from './data-options.ts'
+import { atMost, type DataOptions, spread } from './data-options.ts'
 import { classImages, isImageName } from './image-folder.ts'
 import { type EncodedImage, imageInput, imageSample } from './image-sample.ts'
 import { prefetch } from './prefetch.ts'
@@ -20,7 +20,7 @@ const MAX_ENTRY = 2 ** 28
  * in its order, so memory does not grow with it. Archives are sorted by class as a rule: use `samples` for a part of one.
  */
 export function tarImages(path: string, options: DataOptions = {}): DataSource {
-  return { name: path, open: (inputs) => openTar(path, inputs, options) }
+  return { name: path, open: (inputs, samples) => openTar(path, inputs, atMost(options, samples)) }
 }
 
 async function openTar(path: string, inputs: readonly ModelInput[], options: DataOptions): Promise<Dataset> {
