@@ -2,6 +2,8 @@ import { type BatchOutputs, type METRICS, type Metric, metricNamed, runOver, sco
 import type { Dataset, Feeds, LoadOptions } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import { type Diagnostic, problem } from '../util/index.ts'
+import { lookAt } from './data.ts'
+import { recordedInputs } from './recipe.ts'
 import { Run, type RunOptions } from './run.ts'
 
 export interface EvaluateOptions extends RunOptions {
@@ -33,6 +35,12 @@ export interface Evaluation {
  */
 export async function evaluate(model: Model, options: EvaluateOptions): Promise<Evaluation> {
   const run = new Run(options)
+  await run.stage('check data', () => lookAt(model, options.data, run, recordedInputs(model)))
+  return score(model, options, run)
+}
+
+/** The same without looking at the data first: for data that have been looked at. */
+export async function score(model: Model, options: EvaluateOptions, run = new Run(options)): Promise<Evaluation> {
   const scores = new Scores(options)
   const seconds = { inference: 0 }
   await run.stage('evaluate', async (progress) => {

@@ -3,7 +3,7 @@ import type { Dataset } from '../engine/index.ts'
 import { type Model, serializeModel } from '../ir/index.ts'
 import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
 import { datasetFor } from './data.ts'
-import { type Evaluation, evaluate } from './evaluate.ts'
+import { type Evaluation, score } from './evaluate.ts'
 import { type Latency, measureLatency } from './latency.ts'
 import type { QuantizeSettings } from './options.ts'
 import type { QuantizeOptions } from './quantize.ts'
@@ -52,7 +52,7 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const layers = await run.stage('analyze', (onProgress) =>
     graphwiseError(m.float, m.quantized, { ...common, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
   )
-  const fidelity = await evaluate(m.quantized, {
+  const fidelity = await score(m.quantized, {
     ...common,
     against: m.float,
     metrics: ['sqnr', 'cosine', 'max-error'],
@@ -92,8 +92,8 @@ async function evaluateBoth(m: Measured, run: Run) {
     ...(samples === undefined ? {} : { samples }),
   }
   const plain = metrics?.filter((name) => !needsReference(name))
-  const before = await evaluate(m.original, { ...common, ...(plain ? { metrics: plain } : {}) })
-  const after = await evaluate(m.quantized, { ...common, against: m.original })
+  const before = await score(m.original, { ...common, ...(plain ? { metrics: plain } : {}) })
+  const after = await score(m.quantized, { ...common, against: m.original })
   return { before, after }
 }
 

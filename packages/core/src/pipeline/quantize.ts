@@ -12,7 +12,7 @@ import {
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
 import type { Diagnostic } from '../util/index.ts'
-import { type Data, datasetFor } from './data.ts'
+import { type Data, datasetFor, lookAt } from './data.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
@@ -85,6 +85,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
   const float = await run.stage('prepare', () => prepare(model, run))
   const first = await run.stage('plan', () => makePlan(float, settings, run))
   const data = await datasetFor(options.calibration.data, float)
+  const coached = await run.stage('check data', () => lookAt(float, data, run))
   const stats = await run.stage('calibrate', (progress) => {
     const { samples, batchSize } = settings
     const total = Math.min(samples, data.length ?? samples)
@@ -96,7 +97,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     searchPlan({ float, first, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
   )
   const quantized = await run.stage('write', () => materialize(cloneModel(float), found.plan, found.params))
-  const recipe = recipeOf(settings, found.choice, data, stats, run)
+  const recipe = recipeOf(settings, found.choice, data, coached, stats, run)
   stampModel(quantized, recipe)
   const measured = {
     original: model,

@@ -1,5 +1,6 @@
+import { z } from 'zod'
 import { type StatsTable, statsDigest } from '../calibration/index.ts'
-import type { Dataset } from '../engine/index.ts'
+import type { Dataset, InputStats } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { QuantizeSettings } from './options.ts'
 import type { Run } from './run.ts'
@@ -14,6 +15,8 @@ export interface Recipe {
   /** What was chosen by measuring, so that a replay need not search. */
   readonly choice: Omit<Choice, 'trials'>
   readonly data: Readonly<Record<string, unknown>>
+  /** What the inputs looked like, to compare other data with. */
+  readonly inputs: readonly InputStats[]
   /** SHA-256 of the statistics that the parameters were computed from. */
   readonly calibrationDigest: string
   readonly versions: { readonly fewbit: string; readonly engine: string }
@@ -23,6 +26,7 @@ export function recipeOf(
   settings: QuantizeSettings,
   choice: Choice,
   data: Dataset,
+  inputs: readonly InputStats[],
   stats: StatsTable,
   run: Run,
 ): Recipe {
@@ -32,6 +36,7 @@ export function recipeOf(
     settings: { ...settings, overrides: settings.overrides.map(plainOverride) },
     choice: { observer: choice.observer, observers: choice.observers, floatNodes: choice.floatNodes },
     data: data.toJSON(),
+    inputs,
     calibrationDigest: statsDigest(stats),
     versions: { fewbit: CORE_VERSION, engine: `${run.engine.name} ${run.engine.version}` },
   }
@@ -48,4 +53,20 @@ export function stampModel(model: Model, recipe: Recipe): void {
   model.metadata.set('fewbit.recipe', JSON.stringify(recipe))
   model.producerName = 'fewbit'
   model.producerVersion = recipe.versions.fewbit
+}
+
+const recorded = z.object({
+  inputs: z.array(z.object({ input: z.string(), mean: z.number(), std: z.number(), min: z.number(), max: z.number() })),
+})
+
+/** What the inputs looked like when the model was quantized, if it was by fewbit and says so. */
+export function recordedInputs(model: Model): readonly InputStats[] | undefined {
+  const text = model.metadata.get('fewbit.recipe')
+  if (text === undefined) return undefined
+  try {
+    return recorded.parse(JSON.parse(text)).inputs
+  } catch {
+    // Metadata are anybody's to write; without a record there is nothing to compare with.
+    return undefined
+  }
 }
