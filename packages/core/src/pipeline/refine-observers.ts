@@ -5,6 +5,8 @@ import type { SearchState } from './search.ts'
 
 /** Tensors that get trials of their own, those with the most quantization noise first. */
 const TENSORS = 10
+/** Tensors in a row without any gain after which the rest, which matter less, are left alone. */
+const PATIENCE = 4
 const ALTERNATIVES = ['minmax', 'percentile', 'mse'] as const
 /** Gains below this many dB are within what a few samples can tell. */
 const MIN_GAIN = 0.1
@@ -13,7 +15,9 @@ const SAME_RANGE = 0.02
 
 /** Tries other observers on the tensors that lose most, one after the other, and keeps what improves the outputs. */
 export async function refineObservers(state: SearchState): Promise<void> {
+  let fruitless = 0
   for (const tensor of noisiest(state).slice(0, TENSORS)) {
+    const before = state.best
     for (const observer of alternatives(tensor, state)) {
       const options = { ...state.options, observers: { ...state.options.observers, [tensor.value]: observer } }
       const isBetter = (sqnr: number): boolean => sqnr > state.best.sqnr + MIN_GAIN
@@ -22,6 +26,8 @@ export async function refineObservers(state: SearchState): Promise<void> {
       state.options = options
       state.best = judged
     }
+    fruitless = state.best === before ? fruitless + 1 : 0
+    if (fruitless === PATIENCE) return
   }
 }
 

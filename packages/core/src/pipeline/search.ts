@@ -54,9 +54,13 @@ export interface SearchState {
  */
 const GOOD_SQNR = { scores: 28, dense: 36 }
 
+/** Maps with spatial axes are dense; everything else is scores, for each sample or for each position. */
 function outputKind(float: Model): 'scores' | 'dense' {
-  const ranks = float.graph.outputs.map((value) => asTensor(value.type)?.shape?.length ?? 0)
-  return ranks.some((rank) => rank > 2) ? 'dense' : 'scores'
+  const hasSpace = float.graph.outputs.some((value) => {
+    const spatial = asTensor(value.type)?.shape?.slice(2) ?? []
+    return spatial.length >= 2 && spatial.some((size) => size !== 1)
+  })
+  return hasSpace ? 'dense' : 'scores'
 }
 
 /**
