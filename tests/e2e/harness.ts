@@ -34,8 +34,8 @@ const BUILT = join(ROOT, 'packages/cli/bin/fewbit.js')
 export const PROGRAM = [process.execPath, BUILT] as const
 export const isBuilt = existsSync(join(ROOT, 'packages/cli/dist/main.js'))
 
-export function start(args: readonly string[], cwd?: string): { child: ChildProcess; outcome: Promise<Outcome> } {
-  const child = spawn(PROGRAM[0], [PROGRAM[1], ...args], cwd === undefined ? {} : { cwd })
+export function start(args: readonly string[], cwd: string): { child: ChildProcess; outcome: Promise<Outcome> } {
+  const child = spawn(PROGRAM[0], [PROGRAM[1], ...args], { cwd })
   return { child, outcome: outcomeOf(child) }
 }
 
