@@ -40,19 +40,24 @@ const CLASSES = 80
 const CONFIDENCE = 0.01
 const NMS_IOU = 0.45
 
-/** FastestDet's 85 x 22 x 22 output to boxes (data README), with class-wise non-maximum suppression. */
+/**
+ * FastestDet's 85 x 22 x 22 output to boxes (data README): one for each cell and class above the threshold, with class-wise
+ * non-maximum suppression.
+ */
 export function decodeFastestDet(output: ArrayLike<number>, image: number): Box[] {
   const cells = GRID * GRID
   const at = (channel: number, cell: number): number => output[channel * cells + cell] as number
   const boxes: Box[] = []
   for (let cell = 0; cell < cells; cell++) {
-    let cls = 0
-    for (let c = 1; c < CLASSES; c++) if (at(5 + c, cell) > at(5 + cls, cell)) cls = c
-    const score = at(0, cell) ** 0.6 * at(5 + cls, cell) ** 0.4
-    if (!(score > CONFIDENCE)) continue
+    const objectness = at(0, cell) ** 0.6
+    if (!(objectness > CONFIDENCE)) continue
     const x = ((cell % GRID) + Math.tanh(at(1, cell))) / GRID
     const y = (Math.floor(cell / GRID) + Math.tanh(at(2, cell))) / GRID
-    boxes.push(box(image, cls, score, x, y, sigmoid(at(3, cell)), sigmoid(at(4, cell))))
+    const [w, h] = [sigmoid(at(3, cell)), sigmoid(at(4, cell))]
+    for (let cls = 0; cls < CLASSES; cls++) {
+      const score = objectness * at(5 + cls, cell) ** 0.4
+      if (score > CONFIDENCE) boxes.push(box(image, cls, score, x, y, w, h))
+    }
   }
   return suppress(boxes)
 }
@@ -89,7 +94,8 @@ function averagePrecision(found: readonly Box[], truth: readonly Box[], threshol
       let best: Box | undefined
       let bestIou = threshold
       for (const t of free) {
-        const overlap = t.image === f.image ? iou(t, f) : 0
+        if (t.image !== f.image) continue
+        const overlap = iou(t, f)
         if (overlap >= bestIou) {
           best = t
           bestIou = overlap

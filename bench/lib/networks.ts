@@ -132,13 +132,7 @@ const fastestdet: Network = {
   samples: 32,
   calibration: async (model) => pick(await open('coco128/images', model, DETECTION), (i) => i < 32),
   async score(model, engine, against) {
-    const data = pick(
-      await open('coco128/images', model, {
-        ...DETECTION,
-        interpolation: (process.env.INTERP ?? 'linear') as 'linear',
-      }),
-      (i) => i >= Number(process.env.FROM ?? 32),
-    )
+    const data = pick(await open('coco128/images', model, DETECTION), (i) => i >= 32)
     const found: Box[] = []
     const truth: Box[] = []
     await eachOutput(model, data, engine, (sample, outputs, i) => {
@@ -239,7 +233,7 @@ const llm: Network = {
       const logits = Object.values(outputs)[0] as Tensor
       const next = TARGETS.get(sample.id) as number[]
       const vocabulary = logits.dims.at(-1) as number
-      const values = logits.numbers()
+      const values = logits.numbers() as Float32Array
       next.forEach((token, t) => {
         const row = values.subarray(t * vocabulary, (t + 1) * vocabulary)
         const max = row.reduce((a, b) => Math.max(a, b), -Infinity)
@@ -295,3 +289,14 @@ export const NETWORKS: readonly Network[] = [
 ]
 
 export const modelPath = (network: Network): string => at(`models/${network.file}`)
+
+export function networkNamed(name: string): Network {
+  const found = NETWORKS.find((network) => network.name === name)
+  if (!found) throw new Error(`no network "${name}"; there are ${NETWORKS.map((n) => n.name).join(', ')}`)
+  return found
+}
+
+/** The named networks, in the order of the list; all of them if no name is given. */
+export function networksNamed(names: readonly string[]): readonly Network[] {
+  return names.length === 0 ? NETWORKS : names.flatMap((name) => name.split(',')).map(networkNamed)
+}
