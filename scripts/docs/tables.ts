@@ -1,0 +1,82 @@
+// The parts of docs/ that follow from registries.
+import { defaultOps, type OpDef } from '@fewbit/core/ops'
+import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(row)].join('\n')
+}
+
+const tick = (condition: boolean): string => (condition ? '✓' : '')
+
+/** Every pass in the order in which it runs, and who runs it. */
+export function passTable(): string {
+  const rows = Object.values<Pass>(PASSES).map((pass) => [
+    `\`${pass.name}\``,
+    pass.summary,
+    tick(optimizePasses.includes(pass)),
+    tick(quantizePreparePasses.includes(pass)),
+  ])
+  return table(['pass', 'what it does', '`optimize`', 'before `quantize`'], rows)
+}
+
+const DOMAINS: readonly (readonly [string, string])[] = [
+  ['', 'ai.onnx'],
+  ['com.microsoft', 'com.microsoft'],
+]
+
+/** The page of all operators. */
+export function operatorsPage(): string {
+  const sections = DOMAINS.map(([domain, title]) => {
+    const defs = [...defaultOps].filter((def) => def.domain === domain)
+    return `## ${title}: ${defs.length}\n\n${operatorTable(defs)}\n`
+  })
+  return `${OPERATORS_HEAD}\n${sections.join('\n')}`
+}
+
+function operatorTable(defs: readonly OpDef[]): string {
+  const sorted = [...defs].sort((a, b) => (a.type < b.type ? -1 : 1))
+  const rows = sorted.map((def) => [
+    def.type,
+    versions(def),
+    tick(def.infer !== undefined),
+    tick(def.elements !== undefined || def.constant !== undefined),
+    tick(def.macs !== undefined),
+    roles(def),
+    traits(def),
+  ])
+  return table(['operator', 'versions', 'shapes', 'values', 'MACs', 'inputs', 'traits'], rows)
+}
+
+const versions = ({ since, deprecated }: OpDef): string =>
+  since.join(', ') + (deprecated === undefined ? '' : ` (until ${deprecated - 1})`)
+
+const roles = ({ quant }: OpDef): string => (quant.roles ?? []).join(', ')
+
+function traits({ quant }: OpDef): string {
+  const range = quant.fixedRange ? [`range ${quant.fixedRange.join('…')}`] : []
+  return [...(quant.traits ?? []), ...range].join(', ')
+}
+
+const OPERATORS_HEAD = `# Operators
+
+Written by \`npm run docs\` from \`packages/core/src/ops/defs\`; a test checks that it is current.
+
+An operator that is not listed passes through untouched and stays in float. *Versions* are the opsets in which the definition
+changed. *Shapes*: types and shapes of outputs are inferred. *Values*: small results of shape arithmetic are computed. *MACs*:
+multiply-accumulates are counted. *Inputs*: how quantization sees each input, the last role repeating where inputs are variadic;
+inputs that are not listed are parameters, which are never quantized. *Traits*: structural facts that shared code asks for
+(\`packages/core/src/ops/traits.ts\` says what each means). Whether a backend runs an operator in integers is the target's
+business: see [targets/onnxruntime.md](targets/onnxruntime.md).
+`
+
+const START = '<!-- table: npm run docs -->'
+const END = '<!-- end -->'
+
+/** A page with the text between its two marks replaced. */
+export function withTable(page: string, text: string): string {
+  const [start, end] = [page.indexOf(START), page.indexOf(END)]
+  if (start < 0 || end < start) throw new Error('the page has no place for a table')
+  return `${page.slice(0, start + START.length)}\n\n${text}\n\n${page.slice(end)}`
+}

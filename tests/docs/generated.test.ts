@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { PASSES } from '@fewbit/core/passes'
+import { describe, expect, it } from 'vitest'
+import { operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
+
+const page = (name: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)), 'utf8')
+
+describe('pages written by npm run docs', () => {
+  it('hold every operator as it is registered', () => {
+    expect(page('operators.md')).toBe(operatorsPage())
+  })
+
+  it('hold every pass as it is registered', () => {
+    expect(page('passes.md')).toBe(withTable(page('passes.md'), passTable()))
+  })
+})
+
+describe('docs/passes.md', () => {
+  it('explains every pass below its table, and none that does not exist', () => {
+    const prose = page('passes.md').split('<!-- end -->')[1] ?? ''
+    const explained = [...prose.matchAll(/\*\*([a-z-]+)\.?\*\*/g)].map(([, name]) => name)
+    expect(explained.sort()).toEqual(Object.keys(PASSES).sort())
+  })
+})
