@@ -1,4 +1,6 @@
-import { availableParallelism } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Engine,
   type Feeds,
@@ -8,9 +10,11 @@ import {
   type Session,
   type SessionValue,
 } from '@fewbit/core/engine'
-import type { Tensor } from '@fewbit/core/ir'
+import { type Model, modelBytes, serializeModel, type Tensor } from '@fewbit/core/ir'
+import { MAX_MODEL_BYTES } from '@fewbit/core/onnx'
 import { type DType, problem } from '@fewbit/core/util'
 import { env, InferenceSession, listSupportedBackends } from 'onnxruntime-node'
+import { saveModel } from './model-file.ts'
 import { sessionOptions } from './ort-options.ts'
 import { fromOrt, toOrt } from './ort-tensor.ts'
 
@@ -35,7 +39,7 @@ export function nodeEngine(defaults: NodeEngineOptions = {}): Engine {
 }
 
 async function load(model: ModelSource, options: LoadOptions): Promise<Session> {
-  const session = await create(model, options)
+  const session = 'graph' in model ? await loadGraph(model, options) : await create(model, options)
   const refused = session.outputMetadata.filter((m) => m.isTensor && isInternalOnly(m.type as DType))
   if (refused.length > 0) {
     await session.release()
@@ -44,7 +48,20 @@ async function load(model: ModelSource, options: LoadOptions): Promise<Session> 
   return new NodeSession(session, options.profile !== undefined)
 }
 
-async function create(model: ModelSource, options: LoadOptions): Promise<InferenceSession> {
+/** Graphs too large for one message reach ONNX Runtime through a temporary file with external data. */
+async function loadGraph(model: Model, options: LoadOptions): Promise<InferenceSession> {
+  if (modelBytes(model) <= MAX_MODEL_BYTES) return create(serializeModel(model), options)
+  const folder = await mkdtemp(join(tmpdir(), 'fewbit-'))
+  try {
+    const path = join(folder, 'model.onnx')
+    await saveModel(model, path)
+    return await create({ path }, options)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function create(model: Uint8Array | { readonly path: string }, options: LoadOptions): Promise<InferenceSession> {
   const config = sessionOptions(options)
   const at = model instanceof Uint8Array ? {} : { at: { file: model.path } }
   try {

@@ -7,7 +7,7 @@ import {
   modelInputs,
   type Session,
 } from '../engine/index.ts'
-import { type Model, serializeModel } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { problem } from '../util/index.ts'
 import { COUNTS, comparisonModel, SUMS, SUMS_PER_PAIR } from './compare-model.ts'
@@ -44,7 +44,7 @@ export async function graphwiseError(
     })
   }
   const model = comparisonModel(reference, candidate, pairs)
-  const session = await options.engine.load(serializeModel(model), { optimization: 'all' })
+  const session = await options.engine.load(model, { optimization: 'all' })
   try {
     return await accumulate(session, modelInputs(model), pairs, options)
   } finally {

@@ -1,6 +1,6 @@
 import type { Engine, Feeds, LoadOptions, Session } from '../engine/index.ts'
 import { type Batch, type BatchOptions, batches, type Dataset, dropPadding, modelInputs } from '../engine/index.ts'
-import { type Model, serializeModel } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 
 export interface RunOptions extends BatchOptions {
   readonly engine: Engine
@@ -17,7 +17,7 @@ export interface BatchOutputs {
 
 /** Runs a model over data, batch by batch. The session is released when the loop ends, however it ends. */
 export async function* runOver(model: Model, options: RunOptions): AsyncGenerator<BatchOutputs> {
-  const session = await options.engine.load(serializeModel(model), options.load)
+  const session = await options.engine.load(model, options.load)
   try {
     yield* runSession(session, model, options)
   } finally {

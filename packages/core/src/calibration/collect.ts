@@ -7,10 +7,10 @@ import {
   modelInputs,
   type Session,
 } from '../engine/index.ts'
-import { type Model, serializeModel, Tensor } from '../ir/index.ts'
+import { type Model, Tensor } from '../ir/index.ts'
 import { FewbitError, must, problem } from '../util/index.ts'
 import { StatsAccumulator } from './accumulate.ts'
-import { type InstrumentedModel, instrument } from './reducers.ts'
+import { type InstrumentedModel, instrument, STATS } from './reducers.ts'
 import { mergeRequests, type StatRequest } from './requests.ts'
 import { SamplePosition, sampleStep } from './sampling.ts'
 import type { ChannelStats, StatsTable } from './stats.ts'
@@ -46,7 +46,7 @@ export async function collectStats(
 ): Promise<StatsTable> {
   if (requests.length === 0) return new Map()
   const instrumented = instrument(model, mergeRequests(requests))
-  const session = await engine.load(serializeModel(instrumented.model))
+  const session = await engine.load(instrumented.model)
   try {
     return await collect(session, instrumented, model, dataset, options)
   } finally {
@@ -104,17 +104,15 @@ class Collector {
     this.#positions ??= await this.#firstPositions(batch)
     const outputs = await this.#run(batch.feeds, this.#positions)
     const sizes = numbers(outputs, this.#instrumented.sizes)
-    const minima = numbers(outputs, this.#instrumented.minima)
-    const maxima = numbers(outputs, this.#instrumented.maxima)
-    const sums = numbers(outputs, this.#instrumented.sums)
     for (const [i, accumulator] of this.#accumulators.entries()) {
       const count = sizes[i] as number
       if (count === 0) continue
-      const [min, max] = [minima[i] as number, maxima[i] as number]
+      const stats = numbers(outputs, this.#instrumented.stats[i] as string) as Float32Array
+      const [min, max, sum] = stats as unknown as [number, number, number]
+      if (!Number.isFinite(min) || !Number.isFinite(max) || Number.isNaN(sum)) throw this.#nonFinite(i, batch)
       const position = this.#positions[i] as SamplePosition
-      const sample = this.#sample(outputs, i, position)
+      const sample = this.#sample(stats.subarray(STATS.length), i, position)
       const channels = this.#channels(outputs, i)
-      if (!Number.isFinite(min) || !Number.isFinite(max) || Number.isNaN(sums[i])) throw this.#nonFinite(i, batch)
       accumulator.add({ count, min, max, ...(sample ? { sample } : {}), ...(channels ? { channels } : {}) })
       position.advance(count)
     }
@@ -138,10 +136,8 @@ class Collector {
     return this.#session.run({ ...feeds, [this.#instrumented.slices]: Tensor.int64([slices.length], slices) })
   }
 
-  #sample(outputs: Feeds, i: number, position: SamplePosition): Float32Array | undefined {
-    const name = this.#instrumented.samples[i]
-    if (name === undefined) return undefined
-    const values = numbers(outputs, name) as Float32Array
+  #sample(values: Float32Array, i: number, position: SamplePosition): Float32Array | undefined {
+    if (this.#instrumented.requests[i]?.kind !== 'histogram') return undefined
     return this.#instrumented.isStrided ? values : position.pick(values)
   }
 

@@ -9,6 +9,7 @@ import {
   type Value,
   valuesByName,
 } from '../ir/index.ts'
+import { removeWithSubgraphs } from '../passes/index.ts'
 import { invariant, problem } from '../util/index.ts'
 import type { StatRequest } from './requests.ts'
 
@@ -21,17 +22,15 @@ export interface InstrumentedModel {
   readonly slices: string
   /** int64 output: number of elements of each value. */
   readonly sizes: string
-  /** float32 outputs: minimum and maximum of each value. */
-  readonly minima: string
-  readonly maxima: string
-  /** float32 output: sum of each value, which is NaN where an element is. Minima and maxima skip NaN in most places. */
-  readonly sums: string
-  /** False where `samples` are whole tensors, because the model's operators cannot stride. */
+  /** float32 outputs, one a value: `STATS` in their order, then the sample. */
+  readonly stats: readonly string[]
+  /** False where samples are whole tensors, because the model's operators cannot stride. */
   readonly isStrided: boolean
-  /** float32 outputs, one a sampled value; undefined where no histogram is asked for. */
-  readonly samples: readonly (string | undefined)[]
   readonly channels: readonly ({ readonly min: string; readonly max: string } | undefined)[]
 }
+
+/** What precedes the sample of a value. Minima and maxima skip NaN in most places; the sum is NaN where any element is. */
+export const STATS = ['ReduceMin', 'ReduceMax', 'ReduceSum'] as const
 
 /** Opset in which Slice learned to stride. Below, values leave the engine whole. */
 const STRIDED_SLICE_OPSET = 10
@@ -39,8 +38,12 @@ const STRIDED_SLICE_OPSET = 10
 const REDUCE_AXES_INPUT_OPSET = 18
 
 /**
- * The model with reducers on the requested values and no other outputs. Minima and maxima are reduced over the flattened tensor
- * inside the engine; for histograms a strided slice of it leaves, whose start and stride are fed with each run.
+ * The model with reducers on the requested values, no other outputs, and nothing that only other outputs need. Each value is
+ * reduced over its flattened tensor inside the engine; with the results leaves a strided slice of it, whose start and stride are
+ * fed with each run.
+ *
+ * ONNX Runtime runs, for the last node without readers first, all that it depends on. Values are let go early, and read while
+ * they are in the processor's cache, if all readers of one value meet in one such node and those of the first value come last.
  * @throws FewbitError CALIB_VALUE for a value that the main graph does not have or that is not a float tensor.
  */
 export function instrument(original: Model, requests: readonly StatRequest[]): InstrumentedModel {
@@ -50,22 +53,36 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
   const ordered = inGraphOrder(model, requests)
   const builder = new Instrumenter(model)
   const flats = ordered.map(({ value }) => builder.flatten(value))
+  const counts = flats.map((flat) => builder.size(flat))
   const slices = builder.slices(flats.length)
+  const sizes = builder.join(counts)
+  const outputs = ordered
+    .map(({ request, value }, i) => ({ request, value, flat: flats[i] as Value, count: counts[i] as Value, i }))
+    .toReversed()
+    .map(({ request, value, flat, count, i }) => ({
+      channels: request.channelAxis === undefined ? undefined : builder.channels(value, request.channelAxis),
+      stats: builder.join([
+        ...STATS.map((type) => builder.reduce(type, flat)),
+        builder.sample(flat, count, slices.at(i)),
+      ]),
+    }))
+    .toReversed()
+  removeUnread(model)
   return {
     model,
     requests: ordered.map(({ request }) => request),
     slices: slices.input,
     isStrided: model.opset() >= STRIDED_SLICE_OPSET,
-    sizes: builder.join(flats.map((flat) => builder.size(flat))),
-    minima: builder.join(flats.map((flat) => builder.reduce('ReduceMin', flat))),
-    maxima: builder.join(flats.map((flat) => builder.reduce('ReduceMax', flat))),
-    sums: builder.join(flats.map((flat) => builder.reduce('ReduceSum', flat))),
-    samples: ordered.map(({ request }, i) =>
-      request.kind === 'histogram' ? builder.sample(flats[i] as Value, slices.at(i)) : undefined,
-    ),
-    channels: ordered.map(({ request, value }) =>
-      request.channelAxis === undefined ? undefined : builder.channels(value, request.channelAxis),
-    ),
+    sizes,
+    stats: outputs.map(({ stats }) => stats),
+    channels: outputs.map(({ channels }) => channels),
+  }
+}
+
+function removeUnread({ graph }: Model): void {
+  const outputs = new Set(graph.outputs)
+  for (const node of graph.nodes.reversed()) {
+    if (node.outputs.every((o) => !o || (o.useCount === 0 && !outputs.has(o)))) removeWithSubgraphs(node)
   }
 }
 
@@ -92,11 +109,13 @@ class Instrumenter {
   readonly #model: Model
   readonly #builder: GraphBuilder
   readonly #flat: Value
+  readonly #axis: Value
 
   constructor(model: Model) {
     this.#model = model
     this.#builder = new GraphBuilder(model.graph)
     this.#flat = this.#builder.constant('fewbit_flat', Tensor.int64([1], [-1]))
+    this.#axis = this.#builder.constant('fewbit_axis', Tensor.int64([1], [0]))
     // IR version 3 knows initializers only as inputs with defaults.
     model.irVersion = Math.max(model.irVersion, 4)
   }
@@ -107,7 +126,7 @@ class Instrumenter {
     return this.#op('Reshape', [single, this.#flat])
   }
 
-  reduce(type: 'ReduceMin' | 'ReduceMax' | 'ReduceSum', flat: Value): Value {
+  reduce(type: (typeof STATS)[number], flat: Value): Value {
     return this.#op(type, [flat], { keepdims: attribute.int(1) })
   }
 
@@ -124,11 +143,9 @@ class Instrumenter {
     return { input: input.name, at: (i) => [outputs[2 * i] as Value, outputs[2 * i + 1] as Value] }
   }
 
-  sample(flat: Value, [start, step]: readonly [Value, Value]): string {
-    if (this.#opset < STRIDED_SLICE_OPSET) return this.#output(flat)
-    const end = this.#builder.constant('fewbit_end', Tensor.int64([1], [2n ** 62n]))
-    const axis = this.#builder.constant('fewbit_axis', Tensor.int64([1], [0]))
-    return this.#output(this.#op('Slice', [flat, start, end, axis, step]))
+  sample(flat: Value, size: Value, [start, step]: readonly [Value, Value]): Value {
+    if (this.#opset < STRIDED_SLICE_OPSET) return flat
+    return this.#op('Slice', [flat, start, size, this.#axis, step])
   }
 
   channels(value: Value, axis: number): { min: string; max: string } {
@@ -145,7 +162,7 @@ class Instrumenter {
     return { min: reduced('ReduceMin'), max: reduced('ReduceMax') }
   }
 
-  /** Concatenates one-element tensors into an output. */
+  /** Concatenates vectors into an output. */
   join(parts: readonly Value[]): string {
     return this.#output(this.#op('Concat', parts, { axis: attribute.int(0) }))
   }

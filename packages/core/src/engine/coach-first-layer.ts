@@ -1,4 +1,4 @@
-import { type Model, type Node, serializeModel, type Value } from '../ir/index.ts'
+import type { Model, Node, Value } from '../ir/index.ts'
 import type { Diagnostics } from '../util/index.ts'
 import type { Sample } from './dataset.ts'
 import type { Engine, Feeds, Session } from './engine.ts'
@@ -63,7 +63,7 @@ export async function compareWithFirstLayer(
 
 async function loadProbe(model: Model, value: Value, engine: Engine): Promise<Session> {
   model.graph.outputs.splice(0, model.graph.outputs.length, value)
-  return engine.load(serializeModel(model), { optimization: 'none' })
+  return engine.load(model, { optimization: 'none' })
 }
 
 async function measure(session: Session, layer: FirstLayer, feeds: readonly Feeds[]): Promise<Moments[]> {

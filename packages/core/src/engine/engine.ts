@@ -1,4 +1,4 @@
-import type { Tensor } from '../ir/index.ts'
+import type { Model, Tensor } from '../ir/index.ts'
 
 /** Tensors by input or output name. */
 export type Feeds = Readonly<Record<string, Tensor>>
@@ -29,8 +29,8 @@ export interface LoadOptions {
   readonly saveOptimized?: string
 }
 
-/** A model in serialized form, or the path of a file for models too large to pass as bytes. */
-export type ModelSource = Uint8Array | { readonly path: string }
+/** A model as a graph, in serialized form, or as the path of a file. Graphs may be larger than 2 GiB. */
+export type ModelSource = Model | Uint8Array | { readonly path: string }
 
 export interface SessionValue {
   readonly name: string

@@ -1,4 +1,4 @@
-import { type Model, serializeModel } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 import { problem } from '../util/index.ts'
 import type { Engine, Feeds } from './engine.ts'
 import { unsupportedOutputs } from './guard.ts'
@@ -13,7 +13,7 @@ export async function evaluateModel(engine: Engine, model: Model): Promise<Feeds
     throw problem('ENGINE_UNSUPPORTED', `the type of "${refused.join('", "')}" cannot leave the graph`)
   }
   // The graph runs once: optimizing it would evaluate it first.
-  const session = await engine.load(serializeModel(model), { optimization: 'none', threads: 1 })
+  const session = await engine.load(model, { optimization: 'none', threads: 1 })
   try {
     return await session.run({})
   } finally {

@@ -5,6 +5,7 @@ import {
   type DecodeOptions,
   decodeModel,
   type EncodeOptions,
+  encodedSize,
   encodeModel,
   encodeToBytes,
 } from '../onnx/index.ts'
@@ -29,3 +30,6 @@ export function writeModel(model: Model, sink: ByteSink, options: EncodeOptions 
 
 /** A model as bytes, for models that fit in memory: sessions, tests, probes. */
 export const serializeModel = (model: Model): Uint8Array => encodeToBytes(modelToOnnx(model))
+
+/** Bytes that the model takes as one file, without writing it. */
+export const modelBytes = (model: Model): number => encodedSize(modelToOnnx(model))

@@ -1,5 +1,5 @@
 import { batches, type Dataset, type Engine, type Feeds, modelInputs, type Session } from '../engine/index.ts'
-import { type Model, serializeModel } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 
 /** Seconds per run of one sample, both models measured in turn with one session alive at a time. */
 export interface Latency {
@@ -25,12 +25,12 @@ export async function measureLatency(
   { engine, signal }: { engine: Engine; signal?: AbortSignal },
 ): Promise<Latency> {
   const feeds = await firstBatch(float, data)
-  const sources = [serializeModel(float), serializeModel(quantized)] as const
+  const models = [float, quantized]
   const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, source] of sources.entries()) {
+    for (const [i, model] of models.entries()) {
       signal?.throwIfAborted()
-      const session = await engine.load(source)
+      const session = await engine.load(model)
       try {
         best[i] = Math.min(best[i] as number, await medianRun(session, feeds))
       } finally {

@@ -1,6 +1,6 @@
 import { sqnrDb } from '../analysis/index.ts'
 import { type Batch, batches, type Dataset, dropPadding, type Feeds, modelInputs } from '../engine/index.ts'
-import { type Model, serializeModel } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 import type { Run } from './run.ts'
 
 /** Some batches with what the float network makes of them, held in memory for a search. */
@@ -25,7 +25,7 @@ export async function referenceOutputs(cx: {
   macs: ReadonlyMap<string, number>
 }): Promise<ReferenceOutputs> {
   const { float, data, run, settings, macs } = cx
-  const session = await run.engine.load(serializeModel(float))
+  const session = await run.engine.load(float)
   try {
     const kept: { batch: Batch; outputs: Feeds }[] = []
     const options = { batchSize: settings.batchSize, limit: sampleCount(macs), ...run.signal }
@@ -43,7 +43,7 @@ export async function referenceOutputs(cx: {
  * the brightness of pictures, is no evidence of fidelity.
  */
 export async function outputError(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
-  const session = await run.engine.load(serializeModel(model))
+  const session = await run.engine.load(model)
   const sums = { count: 0, sum: 0, squares: 0, noise: 0 }
   try {
     for (const { batch, outputs } of reference) {

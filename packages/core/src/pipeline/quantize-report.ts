@@ -1,6 +1,6 @@
 import { graphwiseError, type LayerError, metricNamed, worstLayers } from '../analysis/index.ts'
 import type { Dataset } from '../engine/index.ts'
-import { type Model, serializeModel } from '../ir/index.ts'
+import { type Model, modelBytes } from '../ir/index.ts'
 import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
 import { datasetFor } from './data.ts'
 import { type Evaluation, score } from './evaluate.ts'
@@ -62,7 +62,7 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const latency = await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
   const slowdown = slowdownCause(latency, m.plan)
   return {
-    bytes: { before: serializeModel(m.original).byteLength, after: serializeModel(m.quantized).byteLength },
+    bytes: { before: modelBytes(m.original), after: modelBytes(m.quantized) },
     plan: summarizePlan(m.plan),
     choice: m.choice,
     layers,
