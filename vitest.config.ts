@@ -19,6 +19,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
     pool: 'forks',
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 60_000,
     ...(report ? { reporters: ['default', 'json'], outputFile: { json: report } } : {}),
   },

@@ -1,3 +1,5 @@
+// First: it must run before the library is loaded.
+import './no-telemetry.ts'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,5 @@
+// First: it must run before the library is loaded.
+import './no-telemetry.ts'
 import { Tensor } from '@fewbit/core/ir'
 import { bytesOf, type DType, decodeUtf8, encodeUtf8, type TypedArray } from '@fewbit/core/util'
 import { Tensor as OrtTensor } from 'onnxruntime-node'
