@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BatchOptions,
   batches,
   type Dataset,
   type Engine,
@@ -63,10 +64,12 @@ async function collect(
 ): Promise<StatsTable> {
   const { batchSize = 1, samples: limit = Number.POSITIVE_INFINITY, signal, elements = DEFAULT_ELEMENTS } = options
   const expected = Math.min(limit, dataset.length ?? EXPECTED_SAMPLES)
+  const runs = (batching: BatchOptions) =>
+    nonEmpty(batches(dataset, modelInputs(model), { ...batching, ...(signal ? { signal } : {}) }), dataset)
   const collector = new Collector(session, instrumented, elements / Math.max(expected, 1))
+  for await (const batch of runs({ limit: Math.min(limit, 1) })) await collector.choosePositions(batch)
   let samples = 0
-  const batching = { batchSize, limit, ...(signal ? { signal } : {}) }
-  for await (const batch of nonEmpty(batches(dataset, modelInputs(model), batching), dataset)) {
+  for await (const batch of runs({ batchSize, limit })) {
     await collector.add(batch)
     signal?.throwIfAborted()
     samples += batch.samples.length
@@ -91,18 +94,29 @@ class Collector {
   readonly #instrumented: InstrumentedModel
   readonly #accumulators: StatsAccumulator[]
   readonly #elements: number
-  #positions: SamplePosition[] | undefined
+  #positions: SamplePosition[]
 
   constructor(session: Session, instrumented: InstrumentedModel, elements: number) {
     this.#session = session
     this.#instrumented = instrumented
     this.#accumulators = instrumented.requests.map(() => new StatsAccumulator())
     this.#elements = elements
+    this.#positions = instrumented.requests.map(() => new SamplePosition(Number.MAX_SAFE_INTEGER))
+  }
+
+  /** Strides follow from sizes, which are known for certain once something has run: one sample, without looking at its values. */
+  async choosePositions({ feeds, rows }: Batch): Promise<void> {
+    const { requests } = this.#instrumented
+    if (requests.every(({ kind }) => kind === 'minmax')) return
+    const sizes = numbers(await this.#run(feeds), this.#instrumented.sizes)
+    this.#positions = requests.map(({ kind }, i) => {
+      if (kind === 'minmax') return this.#positions[i] as SamplePosition
+      return new SamplePosition(sampleStep((sizes[i] as number) / rows, this.#elements))
+    })
   }
 
   async add(batch: Batch): Promise<void> {
-    this.#positions ??= await this.#firstPositions(batch)
-    const outputs = await this.#run(batch.feeds, this.#positions)
+    const outputs = await this.#run(batch.feeds)
     const sizes = numbers(outputs, this.#instrumented.sizes)
     for (const [i, accumulator] of this.#accumulators.entries()) {
       const count = sizes[i] as number
@@ -124,15 +138,8 @@ class Collector {
     return new Map(seen.map(([i, accumulator]) => [must(requests[i], 'request').value, accumulator.build()]))
   }
 
-  /** Sizes are known once something has run: the first batch runs once more than it would have to. */
-  async #firstPositions(batch: Batch): Promise<SamplePosition[]> {
-    const unknown = this.#accumulators.map(() => new SamplePosition(Number.MAX_SAFE_INTEGER))
-    const sizes = numbers(await this.#run(batch.feeds, unknown), this.#instrumented.sizes)
-    return Array.from(sizes, (size) => new SamplePosition(sampleStep(size / batch.rows, this.#elements)))
-  }
-
-  #run(feeds: Feeds, positions: readonly SamplePosition[]): Promise<Feeds> {
-    const slices = positions.flatMap(({ start, step }) => [start, step])
+  #run(feeds: Feeds): Promise<Feeds> {
+    const slices = this.#positions.flatMap(({ start, step }) => [start, step])
     return this.#session.run({ ...feeds, [this.#instrumented.slices]: Tensor.int64([slices.length], slices) })
   }
 
