@@ -84,12 +84,12 @@ export function nameNodes(root: Graph, pool: NamePool = new NamePool()): number 
 /**
  * Makes value names unique across a graph and the graphs nested in it. ONNX lets sibling branches use one name twice;
  * plans and statistics are keyed by name, so the later holder becomes `name_1`. Names of nested graphs are not part of any
- * interface (their inputs and outputs go by position), and the outermost graph's own names never change.
+ * interface (their inputs and outputs go by position), and the outermost graph's own names never change unless `pool`
+ * has them already.
  * @returns the values that were renamed, with their old names.
  */
-export function uniquifyValues(root: Graph): Map<Value, string> {
+export function uniquifyValues(root: Graph, pool: NamePool = new NamePool()): Map<Value, string> {
   const graphs = [...nestedGraphs(root)]
-  const pool = new NamePool()
   const clashes: Value[] = []
   for (const value of graphs.flatMap((g) => [...graphValues(g)])) {
     if (pool.has(value.name)) clashes.push(value)

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { type SparseTensorProto, type TensorProto, TensorProtoSchema } from 'onnx-buf'
+import { type SparseTensorProto, type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from 'onnx-buf'
 import { setTensorSource, tensorDims, tensorDType, tensorSource, tensorStrings } from '../onnx/index.ts'
 import { byteLength, dtypeInfo, dtypeToOnnx, problem } from '../util/index.ts'
 import { rememberTensor, tensorRecord } from './file-records.ts'
@@ -14,11 +14,15 @@ export function tensorFromProto(proto: TensorProto): Tensor {
   return rememberTensor(tensor, proto)
 }
 
-/** The record of a tensor: the file's own where the tensor came from one under this name, a new one otherwise. */
+/**
+ * The record of a tensor: the file's own where the tensor came from one under this name, a new one otherwise. A record whose
+ * data lie in another file is never passed on: the model may be written to a folder where that file is not.
+ */
 export function tensorToProto(tensor: Tensor, name: string | undefined): TensorProto {
   const record = tensorRecord(tensor)
   const original = record?.$typeName === 'onnx.TensorProto' ? record : undefined
-  if (original && (name === undefined || name === original.name)) return original
+  const isWhole = original?.dataLocation !== TensorProto_DataLocation.EXTERNAL
+  if (original && isWhole && (name === undefined || name === original.name)) return original
   const proto = create(TensorProtoSchema, {
     dataType: dtypeToOnnx(tensor.dtype),
     dims: tensor.dims.map(BigInt),
