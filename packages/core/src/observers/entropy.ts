@@ -32,14 +32,13 @@ function divergence(stats: TensorStats, spec: QuantSpec): (scale: number) => Spl
   const above = new Cells(without(positive, alwaysZero), codes)
   const total = below.total + above.total
   return (scale) => {
-    below.seek(scale / 2)
-    above.seek(scale / 2)
-    const zero = cellCost(below.count + above.count, below.length + above.length, below.logs + above.logs)
     below.sweep(scale)
     above.sweep(scale)
+    const zero = sharedCell(below, above, scale / 2)
     return (n, p) => {
       const inside = (below.inside[n] as number) + (above.inside[p] as number)
-      const cells = zero + (below.cost[n] as number) + (above.cost[p] as number)
+      const cells = zero + below.cost(n) + above.cost(p)
+      if (inside === total) return cells / total
       return inside > 0 ? cells / total + Math.log(inside / total) : Number.POSITIVE_INFINITY
     }
   }
@@ -54,6 +53,12 @@ function without({ width, counts }: OneSided, bound: number): OneSided {
   return { width, counts: counts.map(kept) }
 }
 
+/** The cell of code 0, which the two sides share. */
+function sharedCell(below: Cells, above: Cells, bound: number): number {
+  const sum = (which: 0 | 1 | 2): number => below.sumTo(bound, which) + above.sumTo(bound, which)
+  return cellCost(sum(0), sum(1), sum(2))
+}
+
 /** What smoothing costs a cell with `count` values on `length` occupied places, whose Σ n·ln n is `logs`. */
 const cellCost = (count: number, length: number, logs: number): number =>
   count > 0 ? logs - count * Math.log(count / length) : 0
@@ -64,75 +69,83 @@ const pileCost = (n: number, expected: number): number => (n > 0 ? n * Math.log(
 /** Prefix sums over one side of a histogram, and the divergence of its cells at the scale last swept. */
 class Cells {
   readonly total: number
-  /** By code k: values that codes up to k cover, and the divergence of cells 1 to k with the tail piled up on cell k. */
+  /** By code k: values that codes up to k cover, occupied length below them, and the divergence of cells 1 to k. */
   readonly inside: Float64Array
-  readonly cost: Float64Array
-  /** Sums over [0, bound) after `seek(bound)`: values, occupied length, values times the logarithm of their density. */
-  count = 0
-  length = 0
-  logs = 0
-  readonly #width: number
-  readonly #counts: Float64Array
   readonly #lengths: Float64Array
-  readonly #logs: Float64Array
+  readonly #cells: Float64Array
+  readonly #width: number
+  readonly #bins: number
+  /** For each bin edge: values below, occupied length, values times the logarithm of their density. One edge repeats at the end. */
+  readonly #sums: Float64Array
+  #scale = 0
 
   constructor({ width, counts }: OneSided, codes: number) {
-    const size = counts.length + 1
     this.inside = new Float64Array(codes + 1)
-    this.cost = new Float64Array(codes + 1)
+    this.#lengths = new Float64Array(codes + 1)
+    this.#cells = new Float64Array(codes + 1)
     this.#width = width
-    this.#counts = new Float64Array(size)
-    this.#lengths = new Float64Array(size)
-    this.#logs = new Float64Array(size)
-    counts.forEach((n, i) => {
-      this.#counts[i + 1] = (this.#counts[i] as number) + n
-      this.#lengths[i + 1] = (this.#lengths[i] as number) + (n > 0 ? width : 0)
-      this.#logs[i + 1] = (this.#logs[i] as number) + (n > 0 ? n * Math.log(n / width) : 0)
-    })
-    this.total = this.#counts[counts.length] as number
+    this.#bins = counts.length
+    this.#sums = prefixSums(counts, width)
+    this.total = this.#sums.at(-3) as number
   }
 
-  seek(bound: number): void {
+  /** Sums over [0, bound): values (0), occupied length (1), or values times the logarithm of their density (2). */
+  sumTo(bound: number, which: 0 | 1 | 2): number {
     const position = bound / this.#width
-    this.count = interpolate(this.#counts, position)
-    this.length = interpolate(this.#lengths, position)
-    this.logs = interpolate(this.#logs, position)
+    const bin = Math.min(Math.floor(position), this.#bins)
+    const at = 3 * bin + which
+    const start = this.#sums[at] as number
+    return start + (position - bin) * ((this.#sums[at + 3] as number) - start)
   }
 
   sweep(scale: number): void {
+    this.#scale = scale
     let [cells, count, length, logs] = [0, 0, 0, 0]
-    for (let k = 0; k < this.cost.length; k++) {
-      if (count === this.total) {
-        this.inside.fill(this.total, k)
-        this.cost.fill(cells, k)
-        return
+    for (let k = 0; k < this.inside.length; k++) {
+      if (count < this.total) {
+        const bound = (k + 0.5) * scale
+        const [lastCount, lastLength, lastLogs] = [count, length, logs]
+        count = this.sumTo(bound, 0)
+        length = this.sumTo(bound, 1)
+        logs = this.sumTo(bound, 2)
+        if (k > 0) cells += cellCost(count - lastCount, length - lastLength, logs - lastLogs)
       }
-      this.seek((k + 0.5) * scale)
-      const cellCount = this.count - count
-      const cellLength = this.length - length
-      if (k > 0) cells += cellCost(cellCount, cellLength, this.logs - logs)
-      count = this.count
-      length = this.length
-      logs = this.logs
       this.inside[k] = count
-      this.cost[k] = cells + this.#tailCost((k + 0.5 - PILE_SHARE) * scale, count, cellCount, cellLength, scale)
+      this.#lengths[k] = length
+      this.#cells[k] = cells
     }
   }
 
-  /** What piling the values beyond the last cell up at its edge costs; infinite if that cell is empty and Q says "never". */
-  #tailCost(pileStart: number, inside: number, cellCount: number, cellLength: number, scale: number): number {
+  /** The divergence with the values beyond cell k piled up at its edge; infinite if that cell is empty and Q says "never". */
+  cost(k: number): number {
+    const cells = this.#cells[k] as number
+    const inside = this.inside[k] as number
     const tail = this.total - inside
-    if (tail === 0) return 0
+    if (tail === 0) return cells
+    const cellCount = inside - (k > 0 ? (this.inside[k - 1] as number) : 0)
     if (!(cellCount > 0)) return Number.POSITIVE_INFINITY
-    const expected = (cellCount / cellLength) * scale * PILE_SHARE
-    const present = inside - interpolate(this.#counts, pileStart / this.#width)
-    return pileCost(present + tail, expected) - pileCost(present, expected)
+    const cellLength = (this.#lengths[k] as number) - (k > 0 ? (this.#lengths[k - 1] as number) : 0)
+    const expected = (cellCount / cellLength) * this.#scale * PILE_SHARE
+    const present = inside - this.sumTo((k + 0.5 - PILE_SHARE) * this.#scale, 0)
+    return cells + pileCost(present + tail, expected) - pileCost(present, expected)
   }
 }
 
-function interpolate(sums: Float64Array, position: number): number {
-  const bin = Math.floor(position)
-  if (bin >= sums.length - 1) return sums[sums.length - 1] as number
-  const start = sums[bin] as number
-  return start + (position - bin) * ((sums[bin + 1] as number) - start)
+function prefixSums(counts: Float64Array, width: number): Float64Array {
+  const sums = new Float64Array(3 * (counts.length + 2))
+  let [count, length, logs] = [0, 0, 0]
+  for (let i = 0; i < counts.length; i++) {
+    const n = counts[i] as number
+    if (n > 0) {
+      count += n
+      length += width
+      logs += n * Math.log(n / width)
+    }
+    const at = 3 * (i + 1)
+    sums[at] = count
+    sums[at + 1] = length
+    sums[at + 2] = logs
+  }
+  sums.copyWithin(sums.length - 3, sums.length - 6, sums.length - 3)
+  return sums
 }
