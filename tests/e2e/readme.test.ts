@@ -74,16 +74,3 @@ describe.skipIf(!isBuilt)('the blocks of the README', () => {
     for (const line of shownAfter(block).split('\n')) expect(printed, line).toContain(words(line))
   }
 })
-
-describe('what the README names', () => {
-  it('exists', () => {
-    const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, path]) => path as string)
-    expect(links.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
-  })
-
-  it('is an npm script', () => {
-    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-    for (const [, name] of readme.matchAll(/npm (?:run )?(start|test|[a-z]+:[a-z]+)/g))
-      expect(scripts).toHaveProperty([name as string])
-  })
-})
