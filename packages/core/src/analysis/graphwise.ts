@@ -30,6 +30,7 @@ export interface GraphwiseOptions extends BatchOptions {
 
 /**
  * Graphwise error of every tensor that both networks have, in the reference's graph order, in one pass over the data.
+ * Where the batch axis is fixed and the last batch is not full, the samples that fill it count too.
  * @throws FewbitError ANALYZE_NO_PAIRS if the networks have no tensor name in common.
  */
 export async function graphwiseError(
@@ -59,6 +60,7 @@ async function accumulate(
   options: GraphwiseOptions,
 ) {
   const errors = pairs.map(() => new ErrorAccumulator())
+  const total = Math.min(options.data.length ?? Number.POSITIVE_INFINITY, options.limit ?? Number.POSITIVE_INFINITY)
   let done = 0
   for await (const batch of batches(options.data, inputs, options)) {
     const out = await session.run(batch.feeds)
@@ -69,7 +71,7 @@ async function accumulate(
       error.addSums({ signal: r, candidate: c, noise: d, maxAbs: max, count: counts[i] ?? 0 })
     })
     done += batch.samples.length
-    options.onProgress?.(done, options.data.length)
+    options.onProgress?.(done, Number.isFinite(total) ? total : undefined)
   }
   return pairs.map(
     ({ node, name }, i): LayerError => ({
@@ -81,7 +83,8 @@ async function accumulate(
   )
 }
 
-/** The layers with the lowest SQNR, worst first. */
+/** The layers with the lowest SQNR, worst first; NaN, which a broken layer has, is worse than any number. */
 export function worstLayers(errors: readonly LayerError[], count = 5): LayerError[] {
-  return [...errors].sort((a, b) => a.sqnr - b.sqnr).slice(0, count)
+  const rank = ({ sqnr }: LayerError): number => (Number.isNaN(sqnr) ? Number.NEGATIVE_INFINITY : sqnr)
+  return [...errors].sort((a, b) => rank(a) - rank(b)).slice(0, count)
 }

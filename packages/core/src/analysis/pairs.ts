@@ -1,4 +1,4 @@
-import { asTensor, graphValues, type Model, type Node, type Value } from '../ir/index.ts'
+import { asTensor, type Dim, graphValues, type Model, type Node, type Value } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { isFloat } from '../util/index.ts'
 
@@ -22,20 +22,27 @@ export function pairValues(reference: Model, candidate: Model, ops: OpRegistry):
   return [...reference.graph.nodes].flatMap((node) =>
     node.outputs.flatMap((value) => {
       const match = value && values.get(value.name)
-      if (!value || !match?.producer || !isComparable(value) || isAbsorbed(match, ops)) return []
+      if (!value || !match?.producer || !areComparable(value, match) || isAbsorbed(match, ops)) return []
       return [{ name: value.name, node, reference: value, candidate: seenByReaders(match, ops) }]
     }),
   )
 }
 
-function isComparable(value: Value): boolean {
-  const type = asTensor(value.type)
-  return type !== undefined && isFloat(type.dtype)
+/** Floats whose shapes do not contradict each other: unrelated networks share names such as `output`. */
+function areComparable(reference: Value, candidate: Value): boolean {
+  const [r, c] = [asTensor(reference.type), asTensor(candidate.type)]
+  if (!r || !isFloat(r.dtype) || (c && !isFloat(c.dtype))) return false
+  if (!r.shape || !c?.shape) return true
+  const { shape } = c
+  return r.shape.length === shape.length && r.shape.every((dim, i) => !differ(dim, shape[i] ?? null))
 }
+
+const differ = (a: Dim, b: Dim): boolean => typeof a === 'number' && typeof b === 'number' && a !== b
 
 function isAbsorbed(value: Value, ops: OpRegistry): boolean {
   const [reader, ...others] = value.consumers()
-  return others.length === 0 && reader !== undefined && hasTrait(reader, ops, 'fusable-activation')
+  if (others.length > 0 || !reader || value.producer?.graph?.isOutput(value)) return false
+  return hasTrait(reader, ops, 'fusable-activation')
 }
 
 /** Past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
