@@ -9,6 +9,7 @@ import {
   type PlannerOptions,
   planQuantization,
   type QuantPlan,
+  requiredOpset,
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
 import type { Diagnostic } from '../util/index.ts'
@@ -69,8 +70,7 @@ export interface PlanResult {
 export async function planModel(model: Model, options: PlanOptions): Promise<PlanResult> {
   const run = new Run(options)
   const settings = settingsOf(options)
-  const float = await run.stage('prepare', () => prepare(model, run))
-  const plan = await run.stage('plan', () => makePlan(float, settings, run))
+  const { float, plan } = await prepareAndPlan(model, settings, run)
   return { plan, float, trace: run.trace, diagnostics: [...run.diagnostics.list, ...plan.diagnostics] }
 }
 
@@ -82,8 +82,7 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)
   const settings = settingsOf(options)
-  const float = await run.stage('prepare', () => prepare(model, run))
-  const first = await run.stage('plan', () => makePlan(float, settings, run))
+  const { float, plan: first } = await prepareAndPlan(model, settings, run)
   const data = await datasetFor(options.calibration.data, float)
   const coached = await run.stage('check data', () => lookAt(float, data, run))
   const stats = await run.stage('calibrate', (progress) => {
@@ -119,6 +118,16 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     trace: run.trace,
     diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics],
   }
+}
+
+/** The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8. */
+async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run) {
+  const float = await run.stage('prepare', () => prepare(model, run))
+  const plan = await run.stage('plan', () => makePlan(float, settings, run))
+  const needed = requiredOpset(plan)
+  if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
+  const raised = await run.stage('prepare', () => prepare(model, run, needed))
+  return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
 
 /** The plain-data part of the options, checked and completed. */
