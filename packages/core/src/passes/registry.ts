@@ -15,8 +15,10 @@ import { splitSharedWeights } from './split-shared-weights.ts'
 export const PASSES = {
   'freeze-inputs': freezeInputs,
   'constant-to-initializer': constantToInitializer,
+  'inline-if': rulePass(RULES['inline-if']),
   'infer-shapes': inferShapesPass,
   'simplify-shapes': simplifyShapes,
+  'cast-like-to-cast': rulePass(RULES['cast-like-to-cast']),
   'fold-constants': foldConstants(),
   'eliminate-identity': rulePass(RULES['eliminate-identity']),
   'eliminate-dropout': rulePass(RULES['eliminate-dropout']),

@@ -7,6 +7,13 @@ type Types = readonly (ValueType | undefined)[]
 
 const SINCE = [11, 13, 16, 19, 21, 23, 24, 25]
 
+/** The only branch that counts where the condition is known; the other one may contradict what is known besides. */
+function takenBranch(cx: InferContext): 'then_branch' | 'else_branch' | undefined {
+  const flag = cx.constant(0)?.numbers()[0]
+  if (flag === undefined) return undefined
+  return flag ? 'then_branch' : 'else_branch'
+}
+
 export const If = defineOp({
   type: 'If',
   since: [1, ...SINCE],
@@ -14,6 +21,8 @@ export const If = defineOp({
   outputs: ['outputs...'],
   attrs: { then_branch: graph(), else_branch: graph() },
   infer: (cx) => {
+    const taken = takenBranch(cx)
+    if (taken) return cx.subgraph(taken, [])
     const otherwise = cx.subgraph('else_branch', [])
     return cx.subgraph('then_branch', []).map((type, i) => commonType(type, otherwise[i]))
   },

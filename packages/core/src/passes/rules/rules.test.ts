@@ -3,7 +3,7 @@ import { batchNorm, newModel, normal, outputError, randomFeeds, runModel, unifor
 import { describe, expect, it } from 'vitest'
 import { attribute, cloneModel, type GraphBuilder, type Model, Tensor, tensorType, type Value } from '../../ir/index.ts'
 import { defaultOps } from '../../ops/index.ts'
-import { Diagnostics, rng } from '../../util/index.ts'
+import { Diagnostics, dtypeToOnnx, rng } from '../../util/index.ts'
 import { deadCode, inferShapesPass, RULES, type RuleName, rulePass, runPasses, type TraceEvent } from '../index.ts'
 
 const { float, int, ints, string } = attribute
@@ -415,5 +415,35 @@ describe('fuse', () => {
     await expectDeclines(padConv([0, 1, 0, 0, 0, 0, 0, 0]), 'fuse-pad', /batch or the channels/)
     const same = { auto_pad: string('SAME_UPPER') }
     await expectDeclines(padConv([0, 0, 1, 1, 0, 0, 1, 1], 0, same), 'fuse-pad', /pads by SAME_UPPER/)
+  })
+})
+
+describe('cast-like-to-cast', () => {
+  it.each(['float16', 'int8', 'bool'] as const)('casts to %s without what has that type', async (dtype) => {
+    const model = modelOf([2, 3], (b, x) => {
+      const like = b.op('Cast', [b.op('Exp', [x])], { to: int(dtypeToOnnx(dtype)) })
+      return b.op('Cast', [b.op('CastLike', [x, like])], { to: int(dtypeToOnnx('float32')) })
+    })
+    await expectFires(model, 'cast-like-to-cast', ['Cast', 'Cast'])
+  })
+
+  it('keeps whether large values saturate', async () => {
+    const clipped = modelOf(
+      [2, 3],
+      (b, x) => {
+        const like = b.constant('like', Tensor.fromNumbers('float8e4m3fn', [1], [1]))
+        const large = b.op('Mul', [x, b.constant('k', Tensor.float32([], [1e4]))])
+        return b.op('Cast', [b.op('CastLike', [large, like], { saturate: int(0) })], { to: int(1) })
+      },
+      19,
+    )
+    const folded = await expectFires(clipped, 'cast-like-to-cast', ['Mul', 'Cast', 'Cast'])
+    const { y } = await runModel(engine, folded, randomFeeds(clipped, 11))
+    expect(y?.numbers().some(Number.isNaN)).toBe(true)
+  })
+
+  it('waits for the type', async () => {
+    const unknown = modelOf([2], (b, x) => b.op('CastLike', [x, b.op('Mystery', [x], {}, { domain: 'com.example' })]))
+    await expectDeclines(unknown, 'cast-like-to-cast', /type to cast to is not known/)
   })
 })
