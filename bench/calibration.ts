@@ -1,182 +1,169 @@
 /**
  * Time and memory of one-pass calibration against plain float inference over the same samples.
  *
- *   npx tsx bench/calibration.ts [--rounds 5] [--json out.json]
- *   npx tsx bench/calibration.ts --memory rfdn 512      peak memory of one calibration run in a process of its own
+ *   npm run bench:calibration [-- squeezenet,rfdn,resnet20] [--rounds 7] [--threads 1] [--json file]
  *
- * Reads ../shared/data (or FEWBIT_DATA). Samples are decoded before the clock starts. Rounds are interleaved: float, calibration,
- * float, … in one process, one session alive at a time, session creation reported apart. Calibration includes counting the
- * histograms and the choice of all four observers for every tensor (8-bit affine).
+ * Calibration measures what the planner asks for on the prepared network, and ends with the choice of all four observers for every
+ * tensor (8-bit affine). Samples are decoded before the clock starts and sessions are created outside it. Rounds are interleaved:
+ * float, calibration, float, …, one session alive at a time. Processor time of single-threaded sessions stands beside wall time,
+ * because it suffers less from other work on the machine. Peak memory is that of a process that only prepares and calibrates.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type CollectOptions, collectStats, type StatRequest } from '@fewbit/core/calibration'
-import { batches, type Dataset, type Engine, modelInputs, type Sample, type Session } from '@fewbit/core/engine'
-import { asTensor, type Model, type Node, readModel, serializeModel } from '@fewbit/core/ir'
+import { collectStats, requestsForPlan, type StatRequest, type StatsTable } from '@fewbit/core/calibration'
+import { batches, type Dataset, type Engine, modelInputs, type Sample } from '@fewbit/core/engine'
+import { type Model, serializeModel } from '@fewbit/core/ir'
 import { OBSERVERS, observe } from '@fewbit/core/observers'
-import { defaultOps } from '@fewbit/core/ops'
-import { convertOpset, inferShapesPass, runPasses } from '@fewbit/core/passes'
+import { planModel } from '@fewbit/core/pipeline'
 import { quantSpec } from '@fewbit/core/quant'
-import { Diagnostics } from '@fewbit/core/util'
-import { type DataOptions, nodeEngine, openDataset } from '@fewbit/engine-node'
+import { loadModel, nodeEngine } from '@fewbit/engine-node'
+import { modelPath, networkNamed } from './lib/networks.ts'
+import { fromSamples, requireData } from './lib/shared-data.ts'
 
-const DATA = process.env.FEWBIT_DATA ?? fileURLToPath(new URL('../../shared/data', import.meta.url))
+/** What the pipeline runs together where the model's batch axis is open. */
+const BATCH_SIZE = 8
+const SPEC = quantSpec({ bits: 8, signed: false, symmetric: false })
 
 interface Case {
-  readonly file: string
-  readonly data: string
-  readonly samples: number
-  readonly batchSize: number
-  readonly options: DataOptions
+  readonly name: string
+  readonly float: Model
+  readonly requests: readonly StatRequest[]
+  readonly data: Dataset
 }
 
-const IMAGENET_STATS = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
-const CASES: Readonly<Record<string, Case>> = {
-  squeezenet: {
-    file: 'imagenet_squeezenet11.onnx',
-    data: 'imagenet256',
-    samples: 100,
-    batchSize: 1,
-    options: { preset: 'imagenet-caffe' },
-  },
-  rfdn: {
-    file: 'sr_rfdn_x4.onnx',
-    data: 'coco128/images',
-    samples: 32,
-    batchSize: 1,
-    options: { crop: { width: 64, height: 64 } } as DataOptions,
-  },
-  resnet20: {
-    file: 'cifar_resnet20.onnx',
-    data: 'cifar10/calib200.npz',
-    samples: 200,
-    batchSize: 25,
-    options: { scale: 1 / 255, ...IMAGENET_STATS } as DataOptions,
-  },
-}
-
-/** Operators whose results int8 networks measure. Concat, pooling and resizing share the scale of what they read. */
-const MEASURED = /^(Conv|ConvTranspose|Gemm|MatMul|Add|Mul|Relu|Clip|LeakyRelu|Sigmoid|BatchNormalization)$/
-const ABSORBED = /^(Relu|Clip|LeakyRelu|BatchNormalization)$/
-
-/** Inputs, and the results of arithmetic, each after the activation that a kernel absorbs. */
-function requestsOf(model: Model): StatRequest[] {
-  const isAbsorbed = (node: Node): boolean => {
-    const readers = node.outputs[0]?.consumers() ?? []
-    return readers.length === 1 && ABSORBED.test(readers[0]?.opType ?? '')
-  }
-  const isMeasured = (node: Node): boolean => {
-    const dtype = asTensor(node.outputs[0]?.type)?.dtype
-    return MEASURED.test(node.opType) && dtype === 'float32' && !isAbsorbed(node)
-  }
-  const outputs = [...model.graph.nodes].filter(isMeasured).map((node) => node.outputs[0]?.name as string)
-  return [...modelInputs(model).map((input) => input.name), ...outputs].map((value) => ({ value, kind: 'histogram' }))
-}
-
-async function loadCase(
-  name: string,
-  samples: number,
-  distinct = samples,
-): Promise<{ model: Model; dataset: Dataset; run: Case }> {
-  const run = CASES[name]
-  if (!run) throw new Error(`no case "${name}"`)
-  const model = readModel(readFileSync(`${DATA}/models/${run.file}`))
-  await runPasses(model, [...(model.opset() < 13 ? [convertOpset(13)] : []), inferShapesPass], {
-    ops: defaultOps,
-    diagnostics: new Diagnostics(),
-    trace: () => {},
-  })
-  const source = await openDataset(`${DATA}/${run.data}`, modelInputs(model), { ...run.options, samples: distinct })
+/** @param count how many samples; the first 32 repeat where more are asked for than the network's own number. */
+async function loadCase(name: string, count?: number): Promise<Case> {
+  const network = networkNamed(name)
+  const { plan, float } = await planModel(await loadModel(modelPath(network)), { engine: nodeEngine() })
   const decoded: Sample[] = []
-  for await (const sample of source.samples()) decoded.push(sample)
-  return { model, run, dataset: cycled(source, decoded, samples) }
+  for await (const sample of (await network.calibration(float)).samples()) {
+    if (decoded.length < (count === undefined ? network.samples : 32)) decoded.push(sample)
+  }
+  const samples = Array.from({ length: count ?? decoded.length }, (_, i) => decoded[i % decoded.length] as Sample)
+  return { name, float, requests: requestsForPlan(plan, OBSERVERS), data: fromSamples(name, samples) }
 }
 
-/** Repeats decoded samples up to a number, for memory measurements beyond the size of the set. */
-function cycled(source: Dataset, decoded: readonly Sample[], count: number): Dataset {
-  return {
-    name: source.name,
-    length: count,
-    async *samples() {
-      for (let i = 0; i < count; i++) yield decoded[i % decoded.length] as Sample
-    },
-    toJSON: () => source.toJSON(),
+interface Cost {
+  readonly wall: number
+  readonly cpu: number
+}
+
+/** Milliseconds since the call. */
+function stopwatch(): () => Cost {
+  const wall = performance.now()
+  const before = process.cpuUsage()
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    return { wall: performance.now() - wall, cpu: (user + system) / 1000 }
   }
 }
 
-async function timeFloat(engine: Engine, model: Model, dataset: Dataset, batchSize: number) {
-  const begin = performance.now()
-  const session: Session = await engine.load(serializeModel(model))
-  const loaded = performance.now()
-  for await (const batch of batches(dataset, modelInputs(model), { batchSize })) await session.run(batch.feeds)
-  const done = performance.now()
+async function runFloat({ float, data }: Case, engine: Engine): Promise<Cost> {
+  const session = await engine.load(serializeModel(float))
+  const elapsed = stopwatch()
+  for await (const batch of batches(data, modelInputs(float), { batchSize: BATCH_SIZE })) await session.run(batch.feeds)
+  const cost = elapsed()
   await session.release()
-  return { load: loaded - begin, run: done - loaded }
+  return cost
 }
 
-async function timeCalibration(engine: Engine, model: Model, dataset: Dataset, options: CollectOptions) {
-  let load = 0
+async function runCalibration({ float, requests, data }: Case, engine: Engine) {
+  let elapsed = stopwatch()
   const timed: Engine = {
     ...engine,
     async load(...args) {
-      const begin = performance.now()
       const session = await engine.load(...args)
-      load = performance.now() - begin
+      elapsed = stopwatch()
       return session
     },
   }
-  const begin = performance.now()
-  const table = await collectStats(model, timed, dataset, requestsOf(model), options)
-  const collected = performance.now()
-  const spec = quantSpec({ bits: 8, signed: false, symmetric: false })
-  for (const stats of table.values()) for (const observer of Object.keys(OBSERVERS)) observe(observer, stats, spec)
-  return { load, collect: collected - begin - load, observe: performance.now() - collected, tensors: table.size }
+  const table = await collectStats(float, timed, data, requests, { batchSize: BATCH_SIZE })
+  const collect = elapsed()
+  chooseAll(table)
+  return { collect, whole: elapsed() }
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+function chooseAll(table: StatsTable): void {
+  for (const stats of table.values()) for (const observer of Object.keys(OBSERVERS)) observe(observer, stats, SPEC)
+}
 
-async function measure(name: string, rounds: number) {
-  const { model, run, dataset } = await loadCase(name, CASES[name]?.samples ?? 0)
-  const engine = nodeEngine()
-  const rows = []
-  for (let round = 0; round < rounds; round++) {
-    const float = await timeFloat(engine, model, dataset, run.batchSize)
-    const calibration = await timeCalibration(engine, model, dataset, { batchSize: run.batchSize })
-    rows.push({ float, calibration, ratio: (calibration.collect + calibration.observe) / float.run })
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+
+async function measure(name: string, rounds: number, threads: number) {
+  const bench = await loadCase(name)
+  const engine = nodeEngine({ threads })
+  const runs: { float: Cost; collect: Cost; whole: Cost }[] = []
+  for (let round = 0; round <= rounds; round++) {
+    const float = await runFloat(bench, engine)
+    const calibration = await runCalibration(bench, engine)
+    // The first round compiles and warms up.
+    if (round > 0) runs.push({ float, ...calibration })
   }
+  const middle = (pick: (run: (typeof runs)[number]) => number): number => Number(median(runs.map(pick)).toFixed(2))
   return {
     network: name,
-    samples: run.samples,
-    batch: run.batchSize,
-    tensors: rows[0]?.calibration.tensors,
-    floatMs: median(rows.map((r) => r.float.run)),
-    collectMs: median(rows.map((r) => r.calibration.collect)),
-    observeMs: median(rows.map((r) => r.calibration.observe)),
-    ratio: median(rows.map((r) => r.ratio)),
-    collectRatio: median(rows.map((r) => r.calibration.collect / r.float.run)),
-    ratios: rows.map((r) => Number(r.ratio.toFixed(2))),
-    loadFloatMs: median(rows.map((r) => r.float.load)),
-    loadCalibrationMs: median(rows.map((r) => r.calibration.load)),
+    samples: bench.data.length,
+    tensors: bench.requests.length,
+    floatMs: middle((r) => r.float.cpu),
+    collectMs: middle((r) => r.collect.cpu),
+    observeMs: middle((r) => r.whole.cpu - r.collect.cpu),
+    cpuRatio: middle((r) => r.whole.cpu / r.float.cpu),
+    leastCpuRatio: Number((least(runs, 'whole') / least(runs, 'float')).toFixed(2)),
+    wallRatio: middle((r) => r.whole.wall / r.float.wall),
+    rounds: runs,
   }
 }
 
-async function memory(name: string, samples: number): Promise<void> {
-  const { model, run, dataset } = await loadCase(name, samples, Math.min(samples, 32))
-  await collectStats(model, nodeEngine(), dataset, requestsOf(model), { batchSize: run.batchSize })
-  console.log(JSON.stringify({ network: name, samples, peakMB: Math.round(process.resourceUsage().maxRSS / 1024) }))
+const least = (runs: readonly { float: Cost; whole: Cost }[], what: 'float' | 'whole'): number =>
+  Math.min(...runs.map((run) => run[what].cpu))
+
+/** Peak memory in MB of a process that prepares, plans and calibrates, or that only runs the float network. */
+function peakMemory(name: string, samples: number, what: 'calibration' | 'float'): number {
+  const script = [fileURLToPath(import.meta.url), name, '--peak', what, '--samples', String(samples)]
+  const child = spawnSync(process.execPath, [...process.execArgv, ...script], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (child.status !== 0) throw new Error(`${name} with ${samples} samples ended with ${child.status ?? child.signal}`)
+  return Number(child.stdout)
 }
 
+async function peak(name: string, samples: number, what: string): Promise<void> {
+  const bench = await loadCase(name, samples)
+  if (what === 'float') await runFloat(bench, nodeEngine())
+  else await runCalibration(bench, nodeEngine())
+  process.stdout.write(String(Math.round(process.resourceUsage().maxRSS / 1024)))
+}
+
+requireData()
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '5' }, json: { type: 'string' }, memory: { type: 'boolean' } },
+  options: {
+    rounds: { type: 'string', default: '7' },
+    threads: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    peak: { type: 'string' },
+    samples: { type: 'string', default: '32' },
+  },
 })
-if (values.memory) {
-  await memory(positionals[0] ?? 'squeezenet', Number(positionals[1] ?? 32))
+const names = positionals.length > 0 ? positionals.flatMap((p) => p.split(',')) : ['squeezenet', 'rfdn', 'resnet20']
+if (values.peak) {
+  await peak(names[0] as string, Number(values.samples), values.peak)
 } else {
-  const names = positionals.length > 0 ? positionals : Object.keys(CASES)
   const results = []
-  for (const name of names) results.push(await measure(name, Number(values.rounds)))
-  console.table(results.map(({ ratios: _, ...row }) => row))
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
+  for (const name of names) {
+    const times = await measure(name, Number(values.rounds), Number(values.threads))
+    const memory = {
+      floatMB: peakMemory(name, 32, 'float'),
+      peakMB32: peakMemory(name, 32, 'calibration'),
+      peakMB512: peakMemory(name, 512, 'calibration'),
+    }
+    results.push({ ...times, ...memory })
+  }
+  console.table(results.map(({ rounds: _, ...row }) => row))
+  const report = JSON.stringify({ node: process.version, onnxruntime: nodeEngine().version, results }, null, 2)
+  if (values.json) writeFileSync(values.json, `${report}\n`)
+  else console.log(report)
 }
