@@ -94,20 +94,23 @@ class Cells {
     const position = bound / this.#width
     const bin = Math.min(Math.floor(position), this.#bins)
     const at = 3 * bin + which
-    const start = this.#sums[at] as number
-    return start + (position - bin) * ((this.#sums[at + 3] as number) - start)
+    return between(this.#sums[at] as number, this.#sums[at + 3] as number, position - bin)
   }
 
   sweep(scale: number): void {
     this.#scale = scale
+    const sums = this.#sums
     let [cells, count, length, logs] = [0, 0, 0, 0]
     for (let k = 0; k < this.inside.length; k++) {
       if (count < this.total) {
-        const bound = (k + 0.5) * scale
+        const position = ((k + 0.5) * scale) / this.#width
+        const bin = Math.min(Math.floor(position), this.#bins)
+        const rest = position - bin
+        const at = 3 * bin
         const [lastCount, lastLength, lastLogs] = [count, length, logs]
-        count = this.sumTo(bound, 0)
-        length = this.sumTo(bound, 1)
-        logs = this.sumTo(bound, 2)
+        count = between(sums[at] as number, sums[at + 3] as number, rest)
+        length = between(sums[at + 1] as number, sums[at + 4] as number, rest)
+        logs = between(sums[at + 2] as number, sums[at + 5] as number, rest)
         if (k > 0) cells += cellCost(count - lastCount, length - lastLength, logs - lastLogs)
       }
       this.inside[k] = count
@@ -131,15 +134,21 @@ class Cells {
   }
 }
 
+const between = (a: number, b: number, share: number): number => a + share * (b - a)
+
+/** Logarithms of the counts that most bins have. */
+const LOGARITHMS = Float64Array.from({ length: 256 }, (_, n) => Math.log(n))
+
 function prefixSums(counts: Float64Array, width: number): Float64Array {
   const sums = new Float64Array(3 * (counts.length + 2))
+  const logWidth = Math.log(width)
   let [count, length, logs] = [0, 0, 0]
   for (let i = 0; i < counts.length; i++) {
     const n = counts[i] as number
     if (n > 0) {
       count += n
       length += width
-      logs += n * Math.log(n / width)
+      logs += n * ((LOGARITHMS[n] ?? Math.log(n)) - logWidth)
     }
     const at = 3 * (i + 1)
     sums[at] = count

@@ -13,11 +13,13 @@ export type SplitCost = (negative: number, positive: number) => number
 
 const COARSE_STEP = 0.93
 const FINE_STEPS = 8
+/** Zero points tried at every scale, about; 2 to 6 bits have no more. */
+const COARSE_SPLITS = 64
 
 /**
  * The range whose code grid costs least, over all scales from min-max down to one histogram bin per code (a geometric grid, made
- * eight times finer around its best point) and, for affine specs, over all zero points at every scale. A constant tensor has
- * nothing to search: its value and zero are both exact at min-max.
+ * eight times finer around its best point) and, for affine specs, over zero points: some 64 of them at first, all around the
+ * best. A constant tensor has nothing to search: its value and zero are both exact at min-max.
  */
 export function searchGrid(
   stats: TensorStats,
@@ -31,18 +33,21 @@ export function searchGrid(
   const largest = minmaxScale(stats, spec)
   const smallest = Math.max(Math.min(must(stats.histogram, 'histogram').width, largest), largest / depth)
   let best = { scale: largest, split: splits[0] as Split, cost: Number.POSITIVE_INFINITY }
-  const consider = (scale: number): void => {
+  const consider = (scale: number, among: readonly Split[]): void => {
     const cost = costAt(scale)
-    for (const split of splits) {
+    for (const split of among) {
       const c = cost(split.negative, split.positive)
       if (c < best.cost) best = { scale, split, cost: c }
     }
   }
-  for (let scale = largest; scale >= smallest; scale *= COARSE_STEP) consider(scale)
-  const centre = best.scale
+  const stride = Math.ceil(splits.length / COARSE_SPLITS)
+  const coarse = splits.filter((_, i) => i % stride === 0 || i === splits.length - 1)
+  for (let scale = largest; scale >= smallest; scale *= COARSE_STEP) consider(scale, coarse)
+  const centre = best
+  const near = splits.filter(({ negative }) => Math.abs(negative - centre.split.negative) <= 2 * stride)
   for (let i = 1 - FINE_STEPS; i < FINE_STEPS; i++) {
-    const scale = centre * COARSE_STEP ** (i / FINE_STEPS)
-    if (i !== 0 && scale <= largest) consider(scale)
+    const scale = centre.scale * COARSE_STEP ** (i / FINE_STEPS)
+    if (scale <= largest) consider(scale, near)
   }
   return best.cost === Number.POSITIVE_INFINITY ? whole : gridRange(best.scale, best.split, spec)
 }
