@@ -8,7 +8,10 @@ import { Run, type RunOptions } from './run.ts'
 
 export interface EvaluateOptions extends RunOptions {
   readonly data: Dataset
-  /** Metric names. Default: top1 and top5 where there are labels; sqnr, cosine and agreement where there is a reference. */
+  /**
+   * Metric names. Default: top1 and top5 where there are labels; sqnr, cosine and agreement where there is a reference. An
+   * empty list only takes the time.
+   */
   readonly metrics?: readonly string[]
   /** The float model to compare outputs with. */
   readonly against?: Model
@@ -113,8 +116,9 @@ class Scores {
   }
 
   #choose(labelled: boolean, classes: number): Map<string, Metric> {
-    const names = this.#options.metrics ?? defaultMetrics(labelled, this.#options.against !== undefined, classes)
-    if (names.length === 0) {
+    const { metrics, against } = this.#options
+    const names = metrics ?? defaultMetrics(labelled, against !== undefined, classes)
+    if (names.length === 0 && !metrics) {
       throw problem('EVALUATE_METRICS', 'the data has no labels and no reference model is given: nothing to score', {
         fix: 'use class subfolders or labels.csv, or compare with another model through --against float.onnx',
       })

@@ -3,7 +3,7 @@ import type { Dataset } from '../engine/index.ts'
 import { type Model, modelBytes } from '../ir/index.ts'
 import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
 import { datasetFor } from './data.ts'
-import { type Evaluation, score } from './evaluate.ts'
+import { type EvaluateOptions, type Evaluation, score } from './evaluate.ts'
 import { type Latency, measureLatency } from './latency.ts'
 import type { QuantizeSettings } from './options.ts'
 import type { QuantizeOptions } from './quantize.ts'
@@ -52,12 +52,8 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const layers = await run.stage('analyze', (onProgress) =>
     graphwiseError(m.float, m.quantized, { ...common, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
   )
-  const fidelity = await score(m.quantized, {
-    ...common,
-    against: m.float,
-    metrics: ['sqnr', 'cosine', 'max-error'],
-    samples: ANALYSIS_SAMPLES,
-  })
+  const errors = { against: m.float, metrics: ['sqnr', 'cosine', 'max-error'], samples: ANALYSIS_SAMPLES }
+  const fidelity = await scoreAs('compare outputs', m.quantized, { ...common, ...errors }, run)
   const evaluation = await evaluateBoth(m, run)
   const latency = await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
   const slowdown = slowdownCause(latency, m.plan)
@@ -85,16 +81,29 @@ async function evaluateBoth(m: Measured, run: Run) {
   if (!wanted) return undefined
   const data = await datasetFor(wanted.data, m.original)
   const { metrics, samples } = wanted
-  const common = {
-    ...run.options,
-    data,
-    ...(metrics ? { metrics } : {}),
-    ...(samples === undefined ? {} : { samples }),
-  }
-  const plain = metrics?.filter((name) => !needsReference(name))
-  const before = await score(m.original, { ...common, ...(plain ? { metrics: plain } : {}) })
-  const after = await score(m.quantized, { ...common, against: m.original })
+  const common = { engine: run.engine, data, ...run.signal, ...(samples === undefined ? {} : { samples }) }
+  const plain = metrics?.filter((name) => !needsReference(name)) ?? ((await isLabelled(data)) ? undefined : [])
+  const before = await scoreAs('evaluate float', m.original, { ...common, ...(plain ? { metrics: plain } : {}) }, run)
+  const both = { ...common, ...(metrics ? { metrics } : {}), against: m.original }
+  const after = await scoreAs('evaluate', m.quantized, both, run)
   return { before, after }
 }
 
+/** Scores as a stage of the run, so that its time and progress are reported with the others. */
+function scoreAs(stage: string, model: Model, options: EvaluateOptions, run: Run): Promise<Evaluation> {
+  return run.stage(stage, (progress) =>
+    score(model, {
+      ...options,
+      onProgress: ({ done, total }) => {
+        if (done !== undefined) progress(done, total)
+      },
+    }),
+  )
+}
+
 const needsReference = (name: string): boolean => metricNamed(name).needs === 'reference'
+
+async function isLabelled(data: Dataset): Promise<boolean> {
+  for await (const sample of data.samples()) return sample.label !== undefined
+  return false
+}

@@ -1,7 +1,7 @@
 import { collectStats, requestsForPlan } from '../calibration/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
 import { OBSERVERS } from '../observers/index.ts'
-import type { TraceEvent } from '../passes/index.ts'
+import { checkStage, type TraceEvent } from '../passes/index.ts'
 import {
   materialize,
   type Override,
@@ -12,8 +12,9 @@ import {
   requiredOpset,
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
-import type { Diagnostic } from '../util/index.ts'
+import { type Diagnostic, FewbitError, formatDiagnostic, invariant } from '../util/index.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
+import type { Candidate } from './judge.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
@@ -77,7 +78,7 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
 /**
  * Quantizes a float network: prepare, plan, calibrate in one pass, choose by measuring, write QDQ, measure what it cost. The
  * caller's model is not changed.
- * @throws FewbitError PLAN_ALREADY_QUANTIZED, CALIB_*, DATA_*, OPTION_*; the signal's reason when aborted.
+ * @throws FewbitError PLAN_ALREADY_QUANTIZED, SPEC_TRAINING, CALIB_*, DATA_*, OPTION_*; the signal's reason when aborted.
  */
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)
@@ -95,7 +96,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
   const found = await run.stage('search', (progress) =>
     searchPlan({ float, first, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
   )
-  const quantized = await run.stage('write', () => materialize(cloneModel(float), found.plan, found.params))
+  const quantized = await run.stage('write', () => write(float, found, run))
   const recipe = recipeOf(settings, found.choice, data, coached, stats, run)
   stampModel(quantized, recipe)
   const measured = {
@@ -124,6 +125,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
 async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run) {
   const float = await run.stage('prepare', () => prepare(model, run))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
+  checkFloat(float, run)
   const needed = requiredOpset(plan)
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
   const raised = await run.stage('prepare', () => prepare(model, run, needed))
@@ -138,6 +140,19 @@ function settingsOf(
   const { data: _d, ...calibrate } = calibration ?? { data: undefined }
   const metrics = evaluation?.metrics
   return parseSettings(quantizeSettings, { ...rest, ...calibrate, ...(metrics ? { metrics } : {}) })
+}
+
+/** @throws FewbitError SPEC_TRAINING for a network that would train. */
+function checkFloat(float: Model, run: Run): void {
+  const found = checkStage(float, 'float', run.ops)
+  if (found.length > 0) throw new FewbitError(found)
+}
+
+function write(float: Model, { plan, params }: Candidate, run: Run): Model {
+  const model = materialize(cloneModel(float), plan, params)
+  const found = checkStage(model, 'qdq', run.ops)
+  invariant(found.length === 0, () => `the quantized network is not sound: ${found.map(formatDiagnostic).join('; ')}`)
+  return model
 }
 
 function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: PlannerOptions = {}): QuantPlan {
