@@ -31,6 +31,7 @@ import {
 import { onnxruntime } from '@fewbit/core/targets'
 import { Diagnostics, rng } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
+import { randomFeeds } from '@fewbit/testkit'
 
 const engine = nodeEngine({ threads: 1 })
 
@@ -104,7 +105,7 @@ export interface SmallResult {
 /** Plans, measures on one random feed, materializes and runs: float, fused integers, and unfused simulation. */
 export async function quantizeSmall(float: Model, options: PlannerOptions = {}): Promise<SmallResult> {
   const plan = planQuantization(float, onnxruntime, defaultOps, options)
-  const feeds = randomFeeds(float)
+  const feeds = randomFeeds(float, 3)
   const names = measuredTensors(plan).map((t) => t.value)
   const activations = await ranges(float, feeds, names)
   const diagnostics = new Diagnostics()
@@ -123,23 +124,6 @@ export async function quantizeSmall(float: Model, options: PlannerOptions = {}):
     feeds,
     params,
   }
-}
-
-function randomFeeds(model: Model): Feeds {
-  const random = rng(3)
-  return Object.fromEntries(
-    model.graph.inputs.map((value) => {
-      const dims = (value.type?.kind === 'tensor' ? value.type.shape : []) as number[]
-      const count = dims.reduce((n, d) => n * d, 1)
-      return [
-        value.name,
-        Tensor.float32(
-          dims,
-          Float32Array.from({ length: count }, () => random.normal()),
-        ),
-      ]
-    }),
-  )
 }
 
 async function ranges(model: Model, feeds: Feeds, names: readonly string[]): Promise<Map<string, Range>> {

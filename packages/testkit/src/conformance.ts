@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Model, modelFromOnnx, type Shape, Tensor, type Value, type ValueType } from '@fewbit/core/ir'
+import { type Model, modelFromOnnx, printType, Tensor, type Value, type ValueType } from '@fewbit/core/ir'
 import {
   bytesSource,
   decodeModel,
@@ -44,7 +44,7 @@ function numbered(folder: string, kind: string): string[] {
   return files.sort((a, b) => number(a) - number(b)).map((file) => join(folder, file))
 }
 
-export const readCaseModel = (path: string): Model => modelFromOnnx(decodeModel(bytesSource(readFileSync(path))))
+const readCaseModel = (path: string): Model => modelFromOnnx(decodeModel(bytesSource(readFileSync(path))))
 
 /** A `TensorProto` file as a tensor. */
 export function readCaseTensor(path: string): Tensor {
@@ -98,8 +98,8 @@ export function bindInputs(model: Model, files: readonly string[]): void {
 }
 
 function compare(value: Value, tensor: Tensor): ShapeCheck {
-  const expected = formatType({ kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims })
-  return { output: value.name, verdict: verdict(value.type, tensor), inferred: formatType(value.type), expected }
+  const expected = printType({ kind: 'tensor', dtype: tensor.dtype, shape: tensor.dims })
+  return { output: value.name, verdict: verdict(value.type, tensor), inferred: printType(value.type), expected }
 }
 
 function verdict(type: ValueType | undefined, tensor: Tensor): ShapeCheck['verdict'] {
@@ -110,8 +110,3 @@ function verdict(type: ValueType | undefined, tensor: Tensor): ShapeCheck['verdi
   if (type.shape.some((d, i) => typeof d === 'number' && d !== tensor.dims[i])) return 'wrong'
   return type.shape.every((d) => typeof d === 'number') ? 'exact' : 'open'
 }
-
-const formatType = (type: ValueType | undefined): string =>
-  type?.kind === 'tensor' ? `${type.dtype}${formatShape(type.shape)}` : (type?.kind ?? 'unknown')
-
-const formatShape = (shape: Shape | undefined): string => (shape ? `[${shape.map((d) => d ?? '?').join(',')}]` : '[…]')

@@ -1,5 +1,5 @@
-import { asTensor, cloneModel, elementCount, graphValues, type Model, type Value } from '../ir/index.ts'
-import { byteLength, problem } from '../util/index.ts'
+import { asTensor, cloneModel, graphValues, type Model, type Value } from '../ir/index.ts'
+import { problem } from '../util/index.ts'
 import { isInternalOnly } from './guard.ts'
 
 /**
@@ -26,31 +26,4 @@ function refuseInternal(value: Value): void {
     at: { value: value.name },
     fix: 'probe the value before it is quantized, or after it is dequantized',
   })
-}
-
-/** What an activation of open shape is taken to need. */
-const UNKNOWN_BYTES = 2 ** 22
-
-/**
- * Splits names into groups whose tensors together stay below `maxBytes` for each run, at least one name in each: run the
- * groups one after the other over the same data to bound memory. Sizes come from shapes, open axes counted as one.
- */
-export function probeGroups(model: Model, names: readonly string[], maxBytes = 2 ** 28): string[][] {
-  const values = new Map([...graphValues(model.graph)].map((value) => [value.name, value]))
-  const groups: string[][] = []
-  let room = 0
-  for (const name of names) {
-    const bytes = sizeOf(values.get(name))
-    const group = groups.at(-1)
-    if (group && bytes <= room) group.push(name)
-    else groups.push([name])
-    room = (group && bytes <= room ? room : maxBytes) - bytes
-  }
-  return groups
-}
-
-function sizeOf(value: Value | undefined): number {
-  const type = asTensor(value?.type)
-  const count = elementCount(type?.shape?.map((dim) => (typeof dim === 'number' ? dim : 1)))
-  return type && count !== undefined ? byteLength(type.dtype, count) : UNKNOWN_BYTES
 }

@@ -16,10 +16,8 @@ export class Cloner {
     const known = this.values.get(value)
     if (known) return known
     const copy = new Value(value.name, value.type, value.constant ?? undefined)
-    copy.docString = value.docString
-    copy.opaque = value.opaque
     copy.quantization = value.quantization
-    for (const [key, text] of value.props) copy.props.set(key, text)
+    copyNotes(value, copy)
     this.values.set(value, copy)
     return copy
   }
@@ -39,9 +37,7 @@ export class Cloner {
       outputs: node.outputs.map((value) => value && this.define(value)),
       attributes: [...node.attributes].map(([name, attribute]) => [name, this.attribute(attribute)] as const),
     })
-    copy.docString = node.docString
-    copy.opaque = node.opaque
-    for (const [key, text] of node.props) copy.props.set(key, text)
+    copyNotes(node, copy)
     this.nodes.set(node, copy)
     return copy
   }
@@ -55,9 +51,7 @@ export class Cloner {
   /** A copy of a whole graph, without an owner until the node that holds it is added somewhere. */
   graph(graph: Graph): Graph {
     const copy = new Graph(graph.name)
-    copy.docString = graph.docString
-    copy.opaque = graph.opaque
-    for (const [key, text] of graph.props) copy.props.set(key, text)
+    copyNotes(graph, copy)
     copy.inputs.push(...graph.inputs.map((value) => this.define(value)))
     for (const value of graph.initializers) copy.initializers.add(this.define(value))
     for (const node of graph.nodes) copy.add(this.node(node))
@@ -77,6 +71,13 @@ export class Cloner {
       value.quantization = value.quantization.map(({ key, parameter }) => ({ key, parameter: this.read(parameter) }))
     }
   }
+}
+
+/** What nodes, values and graphs all carry along. */
+function copyNotes(from: Node | Value | Graph, to: Node | Value | Graph): void {
+  to.docString = from.docString
+  to.opaque = from.opaque
+  for (const [key, text] of from.props) to.props.set(key, text)
 }
 
 /** A copy whose graphs can be edited without touching the original; tensors are shared. */
@@ -99,9 +100,3 @@ export function copyHeader(from: Model, to: Model): void {
   for (const [domain, version] of from.opsets) to.opsets.set(domain, version)
   for (const [key, text] of from.metadata) to.metadata.set(key, text)
 }
-
-/** A detached copy of a graph; outer values that it captures stay shared. */
-export const cloneGraph = (graph: Graph, cloner: Cloner = new Cloner()): Graph => cloner.graph(graph)
-
-/** A detached copy of a node with new outputs of the same names; inputs are the same values unless the cloner maps them. */
-export const cloneNode = (node: Node, cloner: Cloner = new Cloner()): Node => cloner.node(node)

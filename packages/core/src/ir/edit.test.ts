@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { graph as graphAttribute } from './attribute.ts'
 import { GraphBuilder } from './builder.ts'
-import { cloneModel, cloneNode } from './clone.ts'
+import { Cloner, cloneModel } from './clone.ts'
 import {
   insertOn,
   moveNode,
@@ -233,7 +233,7 @@ function apply(model: Model, [kind, i, j]: Step): void {
     if (!result.removed) expect(shape(model)).toEqual(before)
   }
   if (kind === 4 && node && node.subgraphs().length === 0) {
-    const copy = cloneNode(node)
+    const copy = new Cloner().node(node)
     for (const v of copy.outputs) if (v) v.name = names.value(v.name)
     copy.name = names.node(copy.name)
     replaceNode(node, [copy], copy.outputs)

@@ -42,9 +42,6 @@ export interface FunctionRecord {
   readonly unknown: Unknown
 }
 
-/** `Value.opaque`: the type entry that the file has for the value. */
-export type ValueRecord = ValueInfoProto
-
 // Beside the objects rather than in them: only the two halves of the bridge know that files exist.
 const TENSORS = new WeakMap<Tensor, TensorProto | SparseTensorProto>()
 const ATTRIBUTES = new WeakMap<Attribute, AttributeProto>()

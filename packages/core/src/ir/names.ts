@@ -1,5 +1,5 @@
-import type { Graph, Node, Value } from './graph.ts'
-import { allGraphs, graphValues, type Model, nestedGraphs } from './model.ts'
+import type { Graph, Value } from './graph.ts'
+import { graphValues, nestedGraphs } from './model.ts'
 import { rootGraph } from './traverse.ts'
 
 /** Hands out names that are free in a set: `base`, then `base_1`, `base_2`, … Deterministic. */
@@ -58,11 +58,6 @@ export class UniqueNames {
 /** Values of a graph by name, nested graphs excluded. */
 export function valuesByName(graph: Graph): Map<string, Value> {
   return new Map([...graphValues(graph)].map((value) => [value.name, value]))
-}
-
-/** Nodes of a model by name, nested graphs and functions included; names are unique after loading. */
-export function nodesByName(model: Model): Map<string, Node> {
-  return new Map([...allGraphs(model)].flatMap((g) => [...g.nodes]).map((node) => [node.name, node]))
 }
 
 /**

@@ -21,13 +21,13 @@ export function dependencies(node: Node): Set<Value> {
   return values
 }
 
-export type TopologicalOrder =
+type TopologicalOrder =
   | { readonly order: readonly Node[]; readonly cycle?: never }
   /** Nodes along a cycle, each reading an output of the next; the last reads an output of the first. */
   | { readonly cycle: readonly Node[]; readonly order?: never }
 
 /** A topological order of a graph's nodes that keeps the given order wherever dependencies allow (depth first). */
-export function topologicalOrder(graph: Graph): TopologicalOrder {
+function topologicalOrder(graph: Graph): TopologicalOrder {
   const order: Node[] = []
   const state = new Map<Node, 'open' | 'done'>()
   for (const root of graph.nodes) {
@@ -127,26 +127,4 @@ export function nodesLeadingTo(graph: Graph, values: Iterable<Value>, stop: Read
     queue.push(...dependencies(producer))
   }
   return [...graph.nodes].filter((node) => needed.has(node))
-}
-
-/** Nodes of `graph` that depend on any of the given values, in graph order; readers in nested graphs count for their owner. */
-export function nodesDependingOn(graph: Graph, values: Iterable<Value>): Node[] {
-  const found = new Set<Node>()
-  const queue = [...values]
-  for (let value = queue.pop(); value; value = queue.pop()) {
-    for (const reader of value.consumers()) {
-      const node = enclosingNode(reader, graph)
-      if (!node || found.has(node)) continue
-      found.add(node)
-      for (const output of node.outputs) if (output) queue.push(output)
-    }
-  }
-  return [...graph.nodes].filter((node) => found.has(node))
-}
-
-/** The node of `graph` that is, or holds in its nested graphs, the given node; null if it is elsewhere. */
-export function enclosingNode(node: Node, graph: Graph): Node | null {
-  let at: Node | null = node
-  while (at && at.graph !== graph) at = at.graph?.owner ?? null
-  return at
 }

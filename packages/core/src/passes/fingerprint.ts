@@ -16,7 +16,7 @@ export function tensorKey(tensor: Tensor): string {
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
 
 /** Text that is equal exactly for equal attributes; undefined where equality is not decided (graphs, opaque records). */
-export function attributeKey(a: Attribute): string | undefined {
+function attributeKey(a: Attribute): string | undefined {
   switch (a.kind) {
     case 'graph':
     case 'graphs':

@@ -1,6 +1,6 @@
 export * from './convert-opset/index.ts'
 export * from './dead-code.ts'
-export { attributesKey, structuralHash, tensorKey } from './fingerprint.ts'
+export { structuralHash } from './fingerprint.ts'
 export * from './fold-constants.ts'
 export * from './infer-shapes.ts'
 export * from './linear-layer.ts'

@@ -7,6 +7,7 @@ import {
   type Model,
   type Node,
   nestedGraphs,
+  sameType,
   type Tensor,
   type Value,
   type ValueType,
@@ -14,7 +15,7 @@ import {
 import { type InferredNode, type InferScope, inferNode, nodeLabel, type ValueFacts } from '../ops/infer.ts'
 import { type OpRegistry, opsetIn, versionAt } from '../ops/registry.ts'
 import { type Diagnostics, FewbitError, must } from '../util/index.ts'
-import { mergeTypes, sameType } from './merge-types.ts'
+import { mergeTypes } from './merge-types.ts'
 import type { Pass } from './pass.ts'
 
 export interface InferShapesOptions {

@@ -36,7 +36,3 @@ function mergeTensors(a: TensorType, b: TensorType, contradict: (text: string) =
 const differ = (a: Dim, b: Dim): boolean => typeof a === 'number' && typeof b === 'number' && a !== b
 
 const formatShape = (shape: Shape): string => `[${shape.map((d) => d ?? '?').join(', ')}]`
-
-/** Structural equality of types, for telling whether anything changed. */
-export const sameType = (a: ValueType | undefined, b: ValueType | undefined): boolean =>
-  JSON.stringify(a) === JSON.stringify(b)

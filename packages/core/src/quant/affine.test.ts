@@ -16,17 +16,8 @@ import {
   type QuantParams,
   quantize,
   quantSpec,
-  roundHalfEven,
   storageDType,
 } from './index.ts'
-
-describe('roundHalfEven', () => {
-  it('rounds ties to even and everything else to the nearest', () => {
-    expect([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5].map(roundHalfEven)).toEqual([-2, -2, 0, 0, 2, 2])
-    expect([0.49999999999999994, 1.4999999, -3.7, 2 ** 52 + 1].map(roundHalfEven)).toEqual([0, 1, -4, 2 ** 52 + 1])
-    expect(roundHalfEven(Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY)
-  })
-})
 
 describe('paramsFromRange', () => {
   const int8 = quantSpec({ bits: 8, signed: true, symmetric: true })

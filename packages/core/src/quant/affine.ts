@@ -1,4 +1,4 @@
-import { type DType, problem, type TypedArray } from '../util/index.ts'
+import { type DType, problem, roundHalfEven, type TypedArray } from '../util/index.ts'
 import { forEachRun } from './granularity.ts'
 import { type QuantParams, type QuantSpec, type Range, storageDType } from './spec.ts'
 
@@ -13,15 +13,7 @@ export interface ScaleZero {
  * Smallest scale handed out: 2^-63. The product of two such scales, which is the scale of a bias, is still a normal float32;
  * kernels flush smaller ones to zero.
  */
-export const MIN_SCALE = 2 ** -63
-
-const ROUNDING_SHIFT = 1.5 * 2 ** 52
-
-/** Nearest integer, ties to even (IEEE 754 roundTiesToEven). NaN and infinities pass through. */
-export function roundHalfEven(x: number): number {
-  // Adding 1.5·2^52 leaves no bits for a fraction, so that the addition itself rounds, in the hardware's default mode.
-  return Math.abs(x) < 2 ** 51 ? x + ROUNDING_SHIFT - ROUNDING_SHIFT : x
-}
+const MIN_SCALE = 2 ** -63
 
 /** The range widened to hold zero, which must be exact: padding, ReLU and zero bias rely on it. */
 export const withZero = (range: Range): Range => ({ lo: Math.min(range.lo, 0), hi: Math.max(range.hi, 0) })

@@ -4,6 +4,7 @@ import { byteLength, type DType, dtypeInfo, integerRange } from './dtype.ts'
 import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './float16.ts'
 import { decodeE8m0, encodeE8m0, encodeMinifloats, isMinifloat, minifloatTable } from './minifloat.ts'
 import { packBits, signExtend, unpackBits } from './packed.ts'
+import { roundHalfEven } from './rounding.ts'
 
 /**
  * `count` elements of `raw_data` as numbers. 64-bit integers are exact up to 2^53; bool is 0 or 1.
@@ -92,12 +93,6 @@ function encodeIntegers(dtype: DType, values: ArrayLike<number>): TypedArray {
 function saturate(value: number, min: number, max: number): number {
   if (Number.isNaN(value)) return 0
   return roundHalfEven(Math.min(Math.max(value, min), max))
-}
-
-/** Doubles of 2^52 and more are whole; adding 2^52 to a smaller one leaves no bits for a fraction, so the sum rounds. */
-function roundHalfEven(value: number): number {
-  const magnitude = Math.abs(value)
-  return magnitude < 2 ** 52 ? Math.sign(value) * (magnitude + 2 ** 52 - 2 ** 52) : value
 }
 
 function encodeBigIntegers(dtype: DType, values: ArrayLike<number>): TypedArray {

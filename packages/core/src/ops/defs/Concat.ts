@@ -3,6 +3,7 @@ import { int } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
 import { unifyShapes, withDim } from '../shared/data-rules.ts'
 import { addDims, dimsConflict, normalizeAxis } from '../shared/dims.ts'
+import { range } from '../shared/flat-elements.ts'
 import { typed } from '../shared/rules.ts'
 
 export const Concat = defineOp({
@@ -19,8 +20,6 @@ export const Concat = defineOp({
   },
   quant: { roles: ['activation'], traits: ['same-scale-inputs'] },
 })
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
 /** Shape of the given inputs joined along an axis. */
 export function concatShape(cx: InferContext, inputs: readonly number[], axisAttr: number): Shape | undefined {

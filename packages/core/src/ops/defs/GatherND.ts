@@ -14,7 +14,7 @@ export const GatherND = defineOp({
 })
 
 /** indices[:-1] picks slices of data behind the batch and the indexed axes. */
-export function gatherNDShape(cx: InferContext, batch: number): Shape | undefined {
+function gatherNDShape(cx: InferContext, batch: number): Shape | undefined {
   const data = shapeOfMinRank(cx, 0, 1)
   const indices = shapeOfMinRank(cx, 1, 1)
   const depth = indices?.at(-1)

@@ -18,7 +18,7 @@ export const Pad = defineOp({
 })
 
 /** Pads are all begins, then all ends, of the given axes; negative ones crop. */
-export function padShape(cx: InferContext, attribute: readonly number[] | undefined): Shape | undefined {
+function padShape(cx: InferContext, attribute: readonly number[] | undefined): Shape | undefined {
   const shape = cx.input(0)?.shape
   if (!shape) return undefined
   const pads = attribute ?? cx.elements(1)

@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../../util/index.ts'
 import { float, int, string } from '../attrs.ts'
 import type { AttrSchema, OpDef } from '../define-op.ts'
 import { defineOp } from '../define-op.ts'
@@ -27,13 +28,6 @@ const exact = (f: (x: number) => number): ElementRule => elementRule(f, 1)
 /** Predicates and bit operations: nothing that a quantizer could touch. */
 const logical = (type: string, since: readonly number[], row: Unary = {}): OpDef =>
   unary(type, since, { ...row, quantizable: false })
-
-/** Half to even, as the specification of Round says. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x)
-  const rest = x - floor
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
-}
 
 const NON_NEGATIVE = ['non-negative'] as const
 const HOMOGENEOUS = ['positively-homogeneous'] as const

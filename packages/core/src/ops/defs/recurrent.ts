@@ -4,15 +4,16 @@ import { type AttrSpec, defineOp, type InferContext } from '../define-op.ts'
 import { mulDims } from '../shared/dims.ts'
 import { shapeOfRank } from '../shared/rules.ts'
 
-const common = {
+/** What all recurrent operators have, ONNX Runtime's own included. */
+export const recurrentAttrs = {
   activation_alpha: floats([]),
   activation_beta: floats([]),
   activations: strings([]),
   clip: optional(float()),
   direction: string('forward'),
   hidden_size: optional(int()),
-  layout: from(14, int(0)),
 }
+const common = { ...recurrentAttrs, layout: from(14, int(0)) }
 
 type RecurrentContext = InferContext<{
   readonly direction: AttrSpec<string>

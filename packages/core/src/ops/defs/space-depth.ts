@@ -12,14 +12,11 @@ export const SpaceToDepth = defineOp({
   attrs: { blocksize: int() },
   infer(cx) {
     const b = cx.attrs.blocksize
+    const channels = (c: Dim) => mulDims(c, b * b)
     return [
       typed(
         cx,
-        blocked(
-          cx,
-          (c) => mulDims(c, b * b),
-          (d) => divide(cx, d, b),
-        ),
+        blocked(cx, channels, (d) => divide(cx, d, b)),
       ),
     ]
   },
@@ -34,14 +31,11 @@ export const DepthToSpace = defineOp({
   attrs: { blocksize: int(), mode: from(11, string('DCR')) },
   infer(cx) {
     const b = cx.attrs.blocksize
+    const channels = (c: Dim) => divide(cx, c, b * b)
     return [
       typed(
         cx,
-        blocked(
-          cx,
-          (c) => divide(cx, c, b * b),
-          (d) => mulDims(d, b),
-        ),
+        blocked(cx, channels, (d) => mulDims(d, b)),
       ),
     ]
   },

@@ -31,7 +31,7 @@ export function dtypeAttr(cx: InferContext, code: number): DType {
 }
 
 /** What is common to two shapes that one value may have: the dimensions that agree. */
-export function commonShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
+function commonShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
   if (!a || !b || a.length !== b.length) return undefined
   return a.map((d, i) => (d === b[i] ? d : null))
 }

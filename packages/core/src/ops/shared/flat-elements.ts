@@ -17,7 +17,7 @@ function combine(elements: readonly Dim[], strides: readonly number[], picks: re
   return offsets.map((offset) => elements[offset] ?? null)
 }
 
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
 /** Keeps the given positions along each axis; `undefined` keeps all. */
 export function sliceFlat(

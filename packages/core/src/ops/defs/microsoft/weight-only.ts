@@ -1,9 +1,9 @@
-import { float, floats, int, optional, string, strings } from '../../attrs.ts'
+import { int } from '../../attrs.ts'
 import { defineOp } from '../../define-op.ts'
 import { dimsConflict, mulDims } from '../../shared/dims.ts'
 import { macsPerOutput, matmulShape } from '../../shared/products.ts'
 import { typed } from '../../shared/rules.ts'
-import { recurrentTypes } from '../recurrent.ts'
+import { recurrentAttrs, recurrentTypes } from '../recurrent.ts'
 
 /** Integer weights with float data, and the quantizers of ONNX Runtime's own domain (4 and 16 bits before opset 21). */
 const common = { domain: 'com.microsoft', since: [1] } as const
@@ -105,14 +105,6 @@ export const DynamicQuantizeLSTM = defineOp({
     'R_zero_point',
   ],
   outputs: ['Y?', 'Y_h?', 'Y_c?'],
-  attrs: {
-    activation_alpha: floats([]),
-    activation_beta: floats([]),
-    activations: strings([]),
-    clip: optional(float()),
-    direction: string('forward'),
-    hidden_size: optional(int()),
-    input_forget: int(0),
-  },
+  attrs: { ...recurrentAttrs, input_forget: int(0) },
   infer: (cx) => recurrentTypes(cx, 2),
 })
