@@ -126,6 +126,12 @@ describe('graphwiseError', () => {
     expect(open).toBe(0)
   })
 
+  it('refuses models with other inputs', async () => {
+    const other = model('m (float32[N,3] z) => (float32[N,3] y) { y = Neg(z) }')
+    const refused = errorsOf(model(FLOAT), other, rows([1, 2, 3]))
+    await expect(refused).rejects.toThrow(/ANALYZE_INPUTS.*takes an input "z", the first one takes x/)
+  })
+
   it('refuses models without a tensor in common', async () => {
     const other = model('m (float32[N,3] x) => (float32[N,3] z) { z = Neg(x) }')
     const refused = errorsOf(model(FLOAT), other, rows([1, 2, 3]))

@@ -31,13 +31,15 @@ export interface GraphwiseOptions extends BatchOptions {
 /**
  * Graphwise error of every tensor that both networks have, in the reference's graph order, in one pass over the data.
  * Where the batch axis is fixed and the last batch is not full, the samples that fill it count too.
- * @throws FewbitError ANALYZE_NO_PAIRS if the networks have no tensor name in common.
+ * @throws FewbitError ANALYZE_NO_PAIRS if the networks have no tensor name in common; ANALYZE_INPUTS for a candidate that
+ * takes other inputs.
  */
 export async function graphwiseError(
   reference: Model,
   candidate: Model,
   options: GraphwiseOptions,
 ): Promise<LayerError[]> {
+  requireSameInputs(reference, candidate)
   const pairs = pairValues(reference, candidate, options.ops)
   if (pairs.length === 0) {
     throw problem('ANALYZE_NO_PAIRS', 'the two models have no tensor in common, so their layers cannot be compared', {
@@ -51,6 +53,21 @@ export async function graphwiseError(
   } finally {
     await session.release()
   }
+}
+
+function requireSameInputs(reference: Model, candidate: Model): void {
+  const names = (model: Model): string[] => modelInputs(model).map((input) => input.name)
+  const known = names(reference)
+  const other = names(candidate).find((name) => !known.includes(name))
+  if (other === undefined) return
+  throw problem(
+    'ANALYZE_INPUTS',
+    `the second model takes an input "${other}", the first one takes ${known.join(', ')}`,
+    {
+      at: { value: other },
+      fix: 'compare a quantized model with the float model that it was made from',
+    },
+  )
 }
 
 async function accumulate(

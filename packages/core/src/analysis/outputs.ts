@@ -13,6 +13,8 @@ export interface RunOptions extends BatchOptions {
 export interface BatchOutputs {
   readonly batch: Batch
   readonly outputs: Feeds
+  /** Of the run alone, without reading data. */
+  readonly seconds: number
 }
 
 /** Runs a model over data, batch by batch. The session is released when the loop ends, however it ends. */
@@ -29,7 +31,10 @@ async function* runSession(session: Session, model: Model, options: RunOptions):
   const total = Math.min(options.data.length ?? Number.POSITIVE_INFINITY, options.limit ?? Number.POSITIVE_INFINITY)
   let done = 0
   for await (const batch of batches(options.data, modelInputs(model), options)) {
-    yield { batch, outputs: dropPadding(await session.run(batch.feeds), batch) }
+    const start = performance.now()
+    const outputs = await session.run(batch.feeds)
+    const seconds = (performance.now() - start) / 1000
+    yield { batch, outputs: dropPadding(outputs, batch), seconds }
     done += batch.samples.length
     options.onProgress?.(done, Number.isFinite(total) ? total : undefined)
   }

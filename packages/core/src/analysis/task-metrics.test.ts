@@ -76,20 +76,23 @@ describe('metricNamed', () => {
 })
 
 describe('scoredSamples', () => {
-  it('gives each sample its row of every output and of the reference', () => {
+  it('gives each sample its row of every output', () => {
     const samples = [3, 4].map((label) => ({ id: `${label}`, label, feeds: {} }))
     const batch = { feeds: {}, samples, rows: 2 }
-    const outputs = { y: Tensor.float32([2, 2], [1, 2, 3, 4]) }
-    const reference = { y: Tensor.float32([2, 2], [5, 6, 7, 8]) }
-    const found = [...scoredSamples({ batch, outputs }, reference)]
-    expect(found.map((s) => s.label)).toEqual([3, 4])
-    expect(found.map((s) => [...(s.outputs.y?.numbers() ?? [])])).toEqual([
+    const outputs = { y: Tensor.float32([2, 2], [1, 2, 3, 4]), shared: row(5, 6, 7) }
+    const found = [...scoredSamples({ batch, outputs })]
+    expect(found.map((s) => [s.id, s.label])).toEqual([
+      ['3', 3],
+      ['4', 4],
+    ])
+    const numbers = (name: string) => found.map((s) => [...(s.outputs[name]?.numbers() ?? [])])
+    expect(numbers('y')).toEqual([
       [1, 2],
       [3, 4],
     ])
-    expect(found.map((s) => [...(s.reference?.y?.numbers() ?? [])])).toEqual([
-      [5, 6],
-      [7, 8],
+    expect(numbers('shared')).toEqual([
+      [5, 6, 7],
+      [5, 6, 7],
     ])
   })
 })

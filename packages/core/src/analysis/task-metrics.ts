@@ -120,14 +120,9 @@ function badLabel(id: string, label: number | undefined, classes: number): Error
   })
 }
 
-/** The samples of one batch, with the reference's outputs beside the candidate's. */
-export function* scoredSamples({ batch, outputs }: BatchOutputs, reference?: Feeds): Generator<ScoredSample> {
+/** The samples of one batch with their outputs. */
+export function* scoredSamples({ batch, outputs }: Pick<BatchOutputs, 'batch' | 'outputs'>): Generator<ScoredSample> {
   for (const [i, sample] of batch.samples.entries()) {
-    yield {
-      id: sample.id,
-      label: sample.label,
-      outputs: outputsOf(outputs, batch, i),
-      reference: reference && outputsOf(reference, batch, i),
-    }
+    yield { id: sample.id, label: sample.label, outputs: outputsOf(outputs, batch, i), reference: undefined }
   }
 }

@@ -1,5 +1,13 @@
-import { type BatchOutputs, type METRICS, type Metric, metricNamed, runOver, scoredSamples } from '../analysis/index.ts'
-import type { Dataset, Feeds, LoadOptions } from '../engine/index.ts'
+import {
+  type BatchOutputs,
+  type METRICS,
+  type Metric,
+  metricNamed,
+  runOver,
+  type ScoredSample,
+  scoredSamples,
+} from '../analysis/index.ts'
+import type { Dataset, LoadOptions } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import { type Diagnostic, problem } from '../util/index.ts'
 import { lookAt } from './data.ts'
@@ -26,6 +34,7 @@ export interface Evaluation {
   readonly samples: number
   /** By metric name, in the metric's unit. */
   readonly metrics: Readonly<Record<string, number>>
+  /** Of the model's runs alone, without loading it or reading data. */
   readonly secondsPerSample: number
   readonly synthetic: boolean
   readonly diagnostics: readonly Diagnostic[]
@@ -45,22 +54,24 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
 /** The same without looking at the data first: for data that have been looked at. */
 export async function score(model: Model, options: EvaluateOptions, run = new Run(options)): Promise<Evaluation> {
   const scores = new Scores(options)
-  const seconds = { inference: 0 }
-  await run.stage('evaluate', async (progress) => {
-    const settings = { ...evaluationRun(options), onProgress: progress }
-    const reference = options.against && runOver(options.against, settings)
-    const clock = stopwatch(seconds)
-    for await (const result of clock(runOver(model, settings))) {
-      const beside = reference && ((await reference.next()).value as BatchOutputs | undefined)
-      scores.add(result, beside?.outputs)
+  const time = { seconds: 0 }
+  await run.stage('evaluate', async (onProgress) => {
+    const settings = evaluationRun(options)
+    const reference = options.against && eachSample(runOver(options.against, settings))
+    try {
+      for await (const sample of eachSample(runOver(model, { ...settings, onProgress }), time)) {
+        const beside = await reference?.next()
+        scores.add({ ...sample, reference: beside?.value?.outputs })
+      }
+    } finally {
+      await reference?.return(undefined)
     }
-    await reference?.return(undefined)
   })
   return {
     data: options.data.name,
     samples: scores.samples,
     metrics: scores.values(),
-    secondsPerSample: seconds.inference / Math.max(1, scores.samples),
+    secondsPerSample: time.seconds / Math.max(1, scores.samples),
     synthetic: options.data.synthetic ?? false,
     diagnostics: run.diagnostics.list,
   }
@@ -77,16 +88,14 @@ function evaluationRun(options: EvaluateOptions) {
   }
 }
 
-/** Wraps a generator so that the time spent inside it adds up. */
-function stopwatch(total: { inference: number }) {
-  return async function* <T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
-    for (;;) {
-      const start = performance.now()
-      const { value, done } = await source.next()
-      total.inference += (performance.now() - start) / 1000
-      if (done) return
-      yield value
-    }
+/** Sample by sample, because two models may take batches of different sizes. Adds up the time that the model ran. */
+async function* eachSample(
+  results: AsyncIterable<BatchOutputs>,
+  time = { seconds: 0 },
+): AsyncGenerator<ScoredSample, undefined> {
+  for await (const result of results) {
+    time.seconds += result.seconds
+    yield* scoredSamples(result)
   }
 }
 
@@ -103,12 +112,10 @@ class Scores {
     }
   }
 
-  add(result: BatchOutputs, reference: Feeds | undefined): void {
-    for (const sample of scoredSamples(result, reference)) {
-      this.#metrics ??= this.#choose(sample.label !== undefined, Object.values(sample.outputs)[0]?.size ?? 0)
-      for (const metric of this.#metrics.values()) metric.add(sample)
-      this.samples++
-    }
+  add(sample: ScoredSample): void {
+    this.#metrics ??= this.#choose(sample.label !== undefined, Object.values(sample.outputs)[0]?.size ?? 0)
+    for (const metric of this.#metrics.values()) metric.add(sample)
+    this.samples++
   }
 
   values(): Record<string, number> {
