@@ -50,8 +50,14 @@ export interface RuleOptions {
   readonly weightGranularity?: 'tensor' | 'channel'
 }
 
+/**
+ * A scheme with the target's symmetry and granularity.
+ * @throws FewbitError SCHEME_UNSUPPORTED for bit widths that the target cannot hold.
+ */
 export function schemeRules(scheme: Scheme, target: Target, options: RuleOptions = {}): SchemeRules {
   const { weights, activations } = scheme
+  checkBits(scheme, 'weights', target)
+  checkBits(scheme, 'activations', target)
   const signed = options.activations ? options.activations === 'signed' : target.activations.signed
   const granularity = options.weightGranularity ?? target.weights.granularity
   return {
@@ -60,6 +66,20 @@ export function schemeRules(scheme: Scheme, target: Target, options: RuleOptions
     groupSize: weights?.group,
     activations: activations && { ...withBits(target.activations, activations.bits), signed },
   }
+}
+
+function checkBits(scheme: Scheme, role: 'weights' | 'activations', target: Target): void {
+  const bits = scheme[role]?.bits
+  const allowed = target.bits[role]
+  if (bits === undefined || allowed.includes(bits)) return
+  throw problem(
+    'SCHEME_UNSUPPORTED',
+    `${target.title} cannot hold ${role} of ${bits} bits, which "${scheme.name}" asks for`,
+    {
+      at: { option: 'scheme' },
+      fix: `${role} take ${allowed.join(', ')} bits on this target`,
+    },
+  )
 }
 
 /** At fewer bits than the target's own the lowest code is too much to give away (3 % of the range at 5 bits, 7 % at 4). */

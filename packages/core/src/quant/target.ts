@@ -44,6 +44,11 @@ export interface Target {
   readonly activations: TensorRule
   readonly weights: TensorRule
   readonly bias: { readonly bits: number }
+  /**
+   * Bit widths that schemes may ask for. Activation codes are clipped by the backend, so that only the widths of its types
+   * will do; weight codes are clipped before they are stored.
+   */
+  readonly bits: { readonly weights: readonly number[]; readonly activations: readonly number[] }
   /** Storage types that integer kernels take; anything else is computed in float between quantizers. */
   readonly kernels: { readonly activations: readonly DType[]; readonly weights: readonly DType[] }
   readonly rounding: 'half-even' | 'half-away' | 'half-up'

@@ -28,6 +28,8 @@ export const onnxruntime: Target = {
   activations: { bits: 8, signed: false, symmetric: false, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bias: { bits: 32 },
+  // Weights of 2 bits would be int2, which no kernel of ONNX Runtime 1.30 takes.
+  bits: { weights: [3, 4, 5, 6, 7, 8], activations: [4, 8, 16] },
   kernels: { activations: ['uint8', 'int8'], weights: ['int8', 'uint8'] },
   rounding: 'half-even',
   ops: {
