@@ -167,5 +167,3 @@ const CHOSEN: Record<'accumulate' | 'light' | 'pass', Reason> = {
   light: { code: 'INTEGER_NEIGHBOURS', text: 'it stands between integer kernels and has one itself' },
   pass: { code: 'MOVES_CODES', text: 'it moves elements without changing them, so that it moves their codes' },
 }
-
-/** Multiply-accumulates for one sample: an open batch axis, which comes first, counts as 1. */
