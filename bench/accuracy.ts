@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { quantize } from '@fewbit/core/pipeline'
 import { loadModel, nodeEngine } from '@fewbit/engine-node'
 import { modelPath, NETWORKS, type Network } from './lib/networks.ts'
+import { missedScores } from './lib/score.ts'
 import { requireData } from './lib/shared-data.ts'
 
 requireData()
@@ -27,14 +28,14 @@ async function run(network: Network) {
   })
   const seconds = (performance.now() - start) / 1000
   const after = await network.score(result.model, engine, model)
-  const missed = Object.entries(network.floor).filter(([name, floor]) => !((after[name] ?? Number.NaN) >= floor))
   const { latency, choice, plan, bytes, slowdown } = result.report
   return {
     name: network.name,
     before,
     after,
     floor: network.floor,
-    missed: missed.map(([k]) => k),
+    largestDrop: network.largestDrop,
+    missed: missedScores(network, before, after),
     seconds,
     latency,
     choice,

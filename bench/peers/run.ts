@@ -1,7 +1,7 @@
 /**
  * onnxruntime.quantization (Python) and fewbit on the same networks, samples and scores, side by side.
  *
- *   npm run bench:peers [-- name,name] [--json file] [--rounds 5] [--reuse]
+ *   npm run bench:peers [-- name,name] [--json file] [--rounds 5] [--budget 0.3] [--weights per-channel] [--reuse]
  *
  * Makes a Python environment in .cache/peers with pip; says so and stops where that cannot be had. Each tool quantizes in a
  * process of its own; scores and latencies of all files come from the same code here. --reuse keeps the files of an earlier run
@@ -51,6 +51,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     budget: { type: 'string', default: '0.3' },
     reuse: { type: 'boolean', default: false },
+    weights: { type: 'string' },
   },
 })
 const engine = nodeEngine()
@@ -75,6 +76,7 @@ function quantizeAll(network: Network, folder: string): Map<string, Omit<Entry, 
   const made = new Map<string, Omit<Entry, 'tool'>>([['float', { bytes: statSync(model).size }]])
   for (const method of PEER_METHODS) {
     for (const weights of PEER_WEIGHTS) {
+      if (values.weights && values.weights !== weights) continue
       const output = fileOf(folder, `peer ${weights} ${method}`)
       const peer = () => quantizeWithPeer({ model, samples, output, weights, method })
       made.set(`peer ${weights} ${method}`, produce(output, peer))
