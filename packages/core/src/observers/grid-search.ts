@@ -11,14 +11,14 @@ interface Split {
 /** The cost of every split at one scale; infinite where a split must not be taken. */
 export type SplitCost = (negative: number, positive: number) => number
 
-const COARSE_STEP = 0.93
-const FINE_STEPS = 8
+const COARSE_STEP = 0.9
+const FINE_STEPS = 6
 /** Zero points tried at every scale, about; 2 to 6 bits have no more. */
 const COARSE_SPLITS = 64
 
 /**
  * The range whose code grid costs least, over all scales from min-max down to one histogram bin per code (a geometric grid, made
- * eight times finer around its best point) and, for affine specs, over zero points: some 64 of them at first, all around the
+ * six times finer around its best point) and, for affine specs, over zero points: some 64 of them at first, all around the
  * best. A constant tensor has nothing to search: its value and zero are both exact at min-max.
  */
 export function searchGrid(

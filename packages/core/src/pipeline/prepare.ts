@@ -1,4 +1,4 @@
-import { cloneModel, type Model } from '../ir/index.ts'
+import { cloneModel, type Model, nameNodes } from '../ir/index.ts'
 import { convertOpset, inferShapesPass, quantizePreparePasses, runPasses } from '../passes/index.ts'
 import type { Run } from './run.ts'
 
@@ -11,6 +11,8 @@ const QDQ_OPSET = 13
  */
 export async function prepare(model: Model, run: Run, opset = QDQ_OPSET): Promise<Model> {
   const copy = cloneModel(model)
+  // Graphs built in memory may have nodes without names, which plans and overrides go by.
+  nameNodes(copy.graph)
   const upgrade = copy.opset() < opset ? [convertOpset(opset)] : []
   await runPasses(copy, [...upgrade, inferShapesPass, ...quantizePreparePasses, inferShapesPass], run.passContext())
   return copy

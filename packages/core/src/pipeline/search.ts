@@ -81,7 +81,7 @@ export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
   const state: SearchState = { judge, plan, macs, stats, options: { observer }, best }
   if (best.sqnr < GOOD_SQNR[kind]) {
     await refineObservers(state)
-    await keepFloat(state, kind)
+    if (state.best.sqnr < GOOD_SQNR[kind]) await keepFloat(state, kind)
   }
   const { observers = {}, floatNodes = [] } = state.options
   return { ...state.best, choice: { observer, observers, floatNodes, trials: judge.trials } }
