@@ -1,7 +1,8 @@
 /**
  * onnxruntime.quantization (Python) and fewbit on the same networks, samples and scores, side by side.
  *
- *   npm run bench:peers [-- name,name] [--json file] [--rounds 5] [--budget 0.3] [--weights per-channel] [--reuse]
+ *   npm run bench:peers [-- name,name] [--json file] [--rounds 5] [--budget 0.3]
+ *     [--batches 1,32] [--weights per-channel] [--reuse]
  *
  * Makes a Python environment in .cache/peers with pip; says so and stops where that cannot be had. Each tool quantizes in a
  * process of its own; scores and latencies of all files come from the same code here. --reuse keeps the files of an earlier run
@@ -42,7 +43,6 @@ const PEER_WEIGHTS = ['per-tensor', 'per-channel'] as const
 const PEER_METHODS = ['MinMax', 'Percentile'] as const
 const CHILD = fileURLToPath(new URL('quantize-child.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BATCHES = [1, 32]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -52,6 +52,7 @@ const { values, positionals } = parseArgs({
     budget: { type: 'string', default: '0.3' },
     reuse: { type: 'boolean', default: false },
     weights: { type: 'string' },
+    batches: { type: 'string', default: '1,32' },
   },
 })
 const engine = nodeEngine()
@@ -120,7 +121,7 @@ async function score(network: Network, model: Model, float?: Model): Promise<Pic
 async function timed(entries: readonly Entry[], models: readonly Model[], data: Dataset): Promise<Entry[]> {
   const latency = models.map((): Record<string, number> => ({}))
   const options = { rounds: Number(values.rounds), budget: Number(values.budget) }
-  for (const size of BATCHES) {
+  for (const size of values.batches.split(',').map(Number)) {
     const feeds = await feedsOf(models[0] as Model, data, size)
     const seconds = feeds ? await timeInTurn(models, feeds, engine, options) : []
     for (const [i, value] of seconds.entries()) (latency[i] as Record<string, number>)[size] = (1000 * value) / size
