@@ -19,11 +19,11 @@ import { OBSERVERS, observe } from '@fewbit/core/observers'
 import { planModel } from '@fewbit/core/pipeline'
 import { quantSpec } from '@fewbit/core/quant'
 import { loadModel, nodeEngine } from '@fewbit/engine-node'
+import { batchSizeFor, macsOnData } from '../packages/core/src/pipeline/macs.ts'
+import { Run } from '../packages/core/src/pipeline/run.ts'
 import { modelPath, networkNamed } from './lib/networks.ts'
 import { fromSamples, requireData } from './lib/shared-data.ts'
 
-/** What the pipeline runs together where the model's batch axis is open. */
-const BATCH_SIZE = 8
 const SPEC = quantSpec({ bits: 8, signed: false, symmetric: false })
 
 interface Case {
@@ -31,6 +31,8 @@ interface Case {
   readonly float: Model
   readonly requests: readonly StatRequest[]
   readonly data: Dataset
+  /** What the pipeline runs together where the model's batch axis is open. */
+  readonly batchSize: number
 }
 
 /** @param count how many samples; the first 32 repeat where more are asked for than the network's own number. */
@@ -42,7 +44,9 @@ async function loadCase(name: string, count?: number): Promise<Case> {
     if (decoded.length < (count === undefined ? network.samples : 32)) decoded.push(sample)
   }
   const samples = Array.from({ length: count ?? decoded.length }, (_, i) => decoded[i % decoded.length] as Sample)
-  return { name, float, requests: requestsForPlan(plan, OBSERVERS), data: fromSamples(name, samples) }
+  const data = fromSamples(name, samples)
+  const macs = await macsOnData(float, data, new Run({ engine: nodeEngine() }))
+  return { name, float, requests: requestsForPlan(plan, OBSERVERS), data, batchSize: batchSizeFor(macs) }
 }
 
 interface Cost {
@@ -60,16 +64,16 @@ function stopwatch(): () => Cost {
   }
 }
 
-async function runFloat({ float, data }: Case, engine: Engine): Promise<Cost> {
+async function runFloat({ float, data, batchSize }: Case, engine: Engine): Promise<Cost> {
   const session = await engine.load(serializeModel(float))
   const elapsed = stopwatch()
-  for await (const batch of batches(data, modelInputs(float), { batchSize: BATCH_SIZE })) await session.run(batch.feeds)
+  for await (const batch of batches(data, modelInputs(float), { batchSize })) await session.run(batch.feeds)
   const cost = elapsed()
   await session.release()
   return cost
 }
 
-async function runCalibration({ float, requests, data }: Case, engine: Engine) {
+async function runCalibration({ float, requests, data, batchSize }: Case, engine: Engine) {
   let elapsed = stopwatch()
   const timed: Engine = {
     ...engine,
@@ -79,7 +83,7 @@ async function runCalibration({ float, requests, data }: Case, engine: Engine) {
       return session
     },
   }
-  const table = await collectStats(float, timed, data, requests, { batchSize: BATCH_SIZE })
+  const table = await collectStats(float, timed, data, requests, { batchSize })
   const collect = elapsed()
   chooseAll(table)
   return { collect, whole: elapsed() }

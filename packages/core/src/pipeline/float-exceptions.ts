@@ -9,7 +9,7 @@ const BUDGET = { poor: 0.15, dense: 0.08, scores: 0.03 }
 /** Nodes that get a trial, most promising first. */
 const CANDIDATES = 14
 /** A node earns its place in float with at least this many dB, and with this many for each percent of the arithmetic. */
-const MIN_GAIN = 0.2
+const MIN_GAIN = 0.75
 const MIN_GAIN_PER_PERCENT = 0.1
 
 interface Option {

@@ -30,3 +30,13 @@ export function withMacs(plan: QuantPlan, macs: ReadonlyMap<string, number>): Qu
   })
   return { ...plan, nodes }
 }
+
+/** Arithmetic of one run: enough to outweigh the fixed cost of calling kernels, little enough to keep activations small. */
+const RUN_MACS = 1e9
+const MAX_BATCH = 32
+
+/** Samples that run together unless the user says otherwise. Results do not depend on it, time and memory do. */
+export function batchSizeFor(macs: ReadonlyMap<string, number>): number {
+  const perSample = [...macs.values()].reduce((a, b) => a + b, 0)
+  return Math.min(MAX_BATCH, Math.max(1, Math.floor(RUN_MACS / Math.max(1, perSample))))
+}

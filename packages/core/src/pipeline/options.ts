@@ -26,7 +26,8 @@ export const quantizeSettings = z.strictObject({
   observerOptions: z.record(z.string(), z.number()).default({}),
   weightObserver: z.enum(observers).default('minmax'),
   samples: z.int().positive().default(128),
-  batchSize: z.int().positive().default(8),
+  /** Samples per run; chosen by the network's arithmetic unless given. */
+  batchSize: z.int().positive().optional(),
   perTensor: z.boolean().default(false),
   activations: z.enum(['signed', 'unsigned']).default('unsigned'),
   /** `float` leaves layers at the input in float that are too small for integer kernels to be faster. */

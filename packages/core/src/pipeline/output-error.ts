@@ -21,14 +21,14 @@ export async function referenceOutputs(cx: {
   float: Model
   data: Dataset
   run: Run
-  settings: { batchSize: number }
+  batchSize: number
   macs: ReadonlyMap<string, number>
 }): Promise<ReferenceOutputs> {
-  const { float, data, run, settings, macs } = cx
+  const { float, data, run, batchSize, macs } = cx
   const session = await run.engine.load(float)
   try {
     const kept: { batch: Batch; outputs: Feeds }[] = []
-    const options = { batchSize: settings.batchSize, limit: sampleCount(macs), ...run.signal }
+    const options = { batchSize, limit: sampleCount(macs), ...run.signal }
     for await (const batch of batches(data, modelInputs(float), options)) {
       kept.push({ batch, outputs: dropPadding(await session.run(batch.feeds), batch) })
     }

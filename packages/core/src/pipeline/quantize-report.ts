@@ -5,7 +5,6 @@ import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.
 import { datasetFor } from './data.ts'
 import { type EvaluateOptions, type Evaluation, score } from './evaluate.ts'
 import { type Latency, measureLatency } from './latency.ts'
-import type { QuantizeSettings } from './options.ts'
 import type { QuantizeOptions } from './quantize.ts'
 import type { Run } from './run.ts'
 import type { Choice } from './search.ts'
@@ -38,7 +37,9 @@ export interface Measured {
   readonly plan: QuantPlan
   readonly choice: Choice
   readonly data: Dataset
-  readonly settings: QuantizeSettings
+  readonly batchSize: number
+  /** Calibration samples asked for. */
+  readonly samples: number
   readonly options: QuantizeOptions
 }
 
@@ -48,7 +49,7 @@ const ANALYSIS_SAMPLES = 32
 /** Measures what quantization cost and bought. */
 export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const { engine } = run
-  const common = { engine, data: m.data, batchSize: m.settings.batchSize, ...run.signal }
+  const common = { engine, data: m.data, batchSize: m.batchSize, ...run.signal }
   const layers = await run.stage('analyze', (onProgress) =>
     graphwiseError(m.float, m.quantized, { ...common, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
   )
@@ -65,7 +66,7 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
     worst: worstLayers(layers),
     calibration: {
       data: m.data.name,
-      samples: Math.min(m.settings.samples, m.data.length ?? m.settings.samples),
+      samples: Math.min(m.samples, m.data.length ?? m.samples),
       synthetic: m.data.synthetic ?? false,
     },
     fidelity,

@@ -15,6 +15,7 @@ import { findTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, formatDiagnostic, invariant } from '../util/index.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
 import type { Candidate } from './judge.ts'
+import { batchSizeFor, macsOnData } from './macs.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
@@ -86,15 +87,28 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
   const { float, plan: first } = await prepareAndPlan(model, settings, run)
   const data = await datasetFor(options.calibration.data, float)
   const coached = await run.stage('check data', () => lookAt(float, data, run))
+  const macs = await macsOnData(float, data, run)
+  const batchSize = settings.batchSize ?? batchSizeFor(macs)
   const stats = await run.stage('calibrate', (progress) => {
-    const { samples, batchSize } = settings
+    const { samples } = settings
     const total = Math.min(samples, data.length ?? samples)
     const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
     const requests = requestsForPlan(first, OBSERVERS)
     return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
   })
   const found = await run.stage('search', (progress) =>
-    searchPlan({ float, first, stats, data, settings, run, progress, plan: (o) => makePlan(float, settings, run, o) }),
+    searchPlan({
+      float,
+      first,
+      stats,
+      data,
+      macs,
+      batchSize,
+      settings,
+      run,
+      progress,
+      plan: (o) => makePlan(float, settings, run, o),
+    }),
   )
   const quantized = await run.stage('write', () => write(float, found, run))
   const recipe = recipeOf(settings, found.choice, data, coached, stats, run)
@@ -106,8 +120,9 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     plan: found.plan,
     choice: found.choice,
     data,
-    settings,
+    batchSize,
     options,
+    samples: settings.samples,
   }
   const report = await measure(measured, run)
   return {

@@ -5,7 +5,7 @@ import type { PlannerOptions, QuantPlan } from '../quant/index.ts'
 import { must } from '../util/index.ts'
 import { keepFloat } from './float-exceptions.ts'
 import { type Candidate, Judge, type Judged, type Trial } from './judge.ts'
-import { macsOnData, withMacs } from './macs.ts'
+import { withMacs } from './macs.ts'
 import type { QuantizeSettings } from './options.ts'
 import { referenceOutputs } from './output-error.ts'
 import { statsFor } from './parameters.ts'
@@ -28,6 +28,8 @@ export interface SearchContext {
   readonly first: QuantPlan
   readonly stats: StatsTable
   readonly data: Dataset
+  readonly macs: ReadonlyMap<string, number>
+  readonly batchSize: number
   readonly settings: QuantizeSettings
   readonly run: Run
   readonly progress: ProgressCallback
@@ -69,10 +71,9 @@ function outputKind(float: Model): 'scores' | 'dense' {
  * is bounded and does not depend on the machine, so that a run can be repeated to the same result.
  */
 export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
-  const { float, data, run, settings } = cx
+  const { float, run, settings, macs } = cx
   const stats = statsFor(cx.first, cx.stats)
-  const macs = await macsOnData(float, data, run)
-  const judge = new Judge(float, stats, await referenceOutputs({ ...cx, macs }), run, cx.progress)
+  const judge = new Judge(float, stats, await referenceOutputs(cx), run, cx.progress)
   const plan = (options: PlannerOptions): QuantPlan => withMacs(cx.plan(options), macs)
   if (settings.observer !== 'auto') return fixedObserver(settings.observer, plan, judge)
 
