@@ -12,15 +12,16 @@ import {
 } from '../ir/index.ts'
 import type { ValuePair } from './pairs.ts'
 
-/** Names of the two outputs of a comparison model. */
-export const SUMS = 'fewbit_sums'
-export const COUNTS = 'fewbit_counts'
-/** Numbers per pair in `SUMS`: Σr², Σc², Σ(c − r)², max|c − r|. */
-export const SUMS_PER_PAIR = 4
+/** Numbers of each pair's output: Σr², Σc², Σ(c − r)², max|c − r|, and the number of elements, exact up to 2^24. */
+export const NUMBERS_PER_PAIR = 5
+
+/** Name of the output of the pair at this position. */
+export const pairOutput = (index: number): string => `fewbit_pair_${index}`
 
 /**
- * One model that runs both networks on the same inputs and reduces every pair to four numbers inside the engine, so that no
- * activation leaves it. Outputs: `SUMS` float32[4·pairs] and `COUNTS` int64[pairs], in the order of `pairs`.
+ * One model that runs both networks on the same inputs and reduces every pair to a few numbers inside the engine, so that no
+ * activation leaves it: one float32 output for each pair. The last pair's output is declared first: ONNX Runtime orders nodes
+ * from the outputs backwards, and so runs both networks side by side and lets go of each tensor once it is reduced.
  * Both networks must have the same opset and input names.
  */
 export function comparisonModel(reference: Model, candidate: Model, pairs: readonly ValuePair[]): Model {
@@ -34,9 +35,9 @@ export function comparisonModel(reference: Model, candidate: Model, pairs: reado
 
   const second = graft(graph, candidate)
   const reducer = new PairReducer(graph)
-  for (const pair of pairs) reducer.add(first.read(pair.reference), second.read(pair.candidate))
+  const outputs = pairs.map((pair, i) => reducer.add(i, first.read(pair.reference), second.read(pair.candidate)))
   graph.outputs.length = 0
-  graph.outputs.push(...reducer.finish())
+  graph.outputs.push(...outputs.reverse())
   return model
 }
 
@@ -66,11 +67,9 @@ function graft(graph: Graph, candidate: Model): Cloner {
   return cloner
 }
 
-/** Writes the reductions of each pair and gathers them into two outputs. */
+/** Writes the reductions of each pair. */
 class PairReducer {
   readonly #b: GraphBuilder
-  readonly #sums: Value[] = []
-  readonly #counts: Value[] = []
   readonly #one: Value
 
   constructor(graph: Graph) {
@@ -78,9 +77,10 @@ class PairReducer {
     this.#one = this.#b.constant('fewbit_one', Tensor.int64([1], [1]))
   }
 
-  add(r: Value, c: Value): void {
-    const reference = this.#b.op('Cast', [r], { to: attribute.int(1) })
-    const candidate = this.#b.op('Cast', [c], { to: attribute.int(1) })
+  add(index: number, r: Value, c: Value): Value {
+    const float = { to: attribute.int(1) }
+    const reference = this.#b.op('Cast', [r], float)
+    const candidate = this.#b.op('Cast', [c], float)
     const difference = this.#b.op('Sub', [candidate, reference])
     const all = { keepdims: attribute.int(0) }
     const scalars = [
@@ -88,16 +88,10 @@ class PairReducer {
       this.#b.op('ReduceSumSquare', [candidate], all),
       this.#b.op('ReduceSumSquare', [difference], all),
       this.#b.op('ReduceMax', [this.#b.op('Abs', [difference])], all),
+      this.#b.op('Cast', [this.#b.op('Size', [reference])], float),
     ]
-    for (const scalar of scalars) this.#sums.push(this.#b.op('Reshape', [scalar, this.#one]))
-    this.#counts.push(this.#b.op('Reshape', [this.#b.op('Size', [reference]), this.#one]))
-  }
-
-  finish(): Value[] {
-    const axis = { axis: attribute.int(0) }
-    return [
-      this.#b.op('Concat', this.#sums, axis, { output: SUMS, types: [tensorType('float32', [null])] }),
-      this.#b.op('Concat', this.#counts, axis, { output: COUNTS, types: [tensorType('int64', [null])] }),
-    ]
+    const vectors = scalars.map((scalar) => this.#b.op('Reshape', [scalar, this.#one]))
+    const types = [tensorType('float32', [NUMBERS_PER_PAIR])]
+    return this.#b.op('Concat', vectors, { axis: attribute.int(0) }, { output: pairOutput(index), types })
   }
 }

@@ -10,7 +10,7 @@ import {
 import type { Model } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { problem } from '../util/index.ts'
-import { COUNTS, comparisonModel, SUMS, SUMS_PER_PAIR } from './compare-model.ts'
+import { comparisonModel, pairOutput } from './compare-model.ts'
 import { ErrorAccumulator, type ErrorMetrics } from './metrics.ts'
 import { pairValues, type ValuePair } from './pairs.ts'
 
@@ -81,11 +81,9 @@ async function accumulate(
   let done = 0
   for await (const batch of batches(options.data, inputs, options)) {
     const out = await session.run(batch.feeds)
-    const sums = out[SUMS]?.numbers() ?? []
-    const counts = out[COUNTS]?.integers() ?? []
     errors.forEach((error, i) => {
-      const [r = 0, c = 0, d = 0, max = 0] = Array.from(sums.slice(i * SUMS_PER_PAIR, (i + 1) * SUMS_PER_PAIR))
-      error.addSums({ signal: r, candidate: c, noise: d, maxAbs: max, count: counts[i] ?? 0 })
+      const [signal = 0, candidate = 0, noise = 0, maxAbs = 0, count = 0] = out[pairOutput(i)]?.numbers() ?? []
+      error.addSums({ signal, candidate, noise, maxAbs, count })
     })
     done += batch.samples.length
     options.onProgress?.(done, Number.isFinite(total) ? total : undefined)

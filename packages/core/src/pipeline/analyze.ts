@@ -53,7 +53,7 @@ export async function analyze(reference: Model, candidate: Model, options: Analy
   }
 }
 
-const batching = ({ batchSize }: AnalyzeOptions) => (batchSize === undefined ? { batchSize: 8 } : { batchSize })
+const batching = ({ batchSize }: AnalyzeOptions) => ({ batchSize: batchSize ?? 2 })
 
 /** Copies of both models, typed and at the higher of their opsets, so that they fit into one graph. */
 async function sameOpset(reference: Model, candidate: Model, run: Run): Promise<[Model, Model]> {

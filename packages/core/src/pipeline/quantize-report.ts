@@ -50,8 +50,10 @@ const ANALYSIS_SAMPLES = 32
 export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const { engine } = run
   const common = { engine, data: m.data, batchSize: m.batchSize, ...run.signal }
+  // Both networks and all differences are alive in one run here.
+  const batchSize = Math.ceil(m.batchSize / 8)
   const layers = await run.stage('analyze', (onProgress) =>
-    graphwiseError(m.float, m.quantized, { ...common, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
+    graphwiseError(m.float, m.quantized, { ...common, batchSize, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
   )
   const errors = { against: m.float, metrics: ['sqnr', 'cosine', 'max-error'], samples: ANALYSIS_SAMPLES }
   const fidelity = await scoreAs('compare outputs', m.quantized, { ...common, ...errors }, run)
