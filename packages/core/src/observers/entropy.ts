@@ -9,11 +9,11 @@ export const entropy: Observer = {
   summary: 'the range whose codes keep most of the distribution (Kullback-Leibler)',
   defaults: {},
   wants: 'histogram',
-  range: (stats, spec) => searchGrid(stats, spec, divergence(stats, spec), DEPTH),
+  range: (stats, spec) => searchGrid(stats, spec, divergence(stats, spec), STEPS),
 }
 
-/** The finest scale tried is the min-max scale over this. */
-const DEPTH = 16
+/** The divergence takes a logarithm for each cell, and is flat around its minimum: wider steps than for squared errors will do. */
+const STEPS = { depth: 16, ratio: 0.9, refine: 6 }
 
 /** Clipped values are piled up on this share of the last code's cell: one bin of the 2048 that 128 codes usually have. */
 const PILE_SHARE = 1 / 16
@@ -25,7 +25,7 @@ const PILE_SHARE = 1 / 16
  * values on l occupied places, and the sum to any code comes from prefix sums of the histogram.
  */
 function divergence(stats: TensorStats, spec: QuantSpec): (scale: number) => SplitCost {
-  const alwaysZero = minmaxScale(stats, spec) / DEPTH / 2
+  const alwaysZero = minmaxScale(stats, spec) / STEPS.depth / 2
   const { negative, positive } = sidesOf(stats)
   const codes = spec.quantMax - spec.quantMin
   const below = new Cells(without(negative, alwaysZero), codes)

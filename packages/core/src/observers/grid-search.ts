@@ -11,21 +11,30 @@ interface Split {
 /** The cost of every split at one scale; infinite where a split must not be taken. */
 export type SplitCost = (negative: number, positive: number) => number
 
-const COARSE_STEP = 0.9
-const FINE_STEPS = 6
+/** How a search walks down the scales. */
+export interface ScaleSteps {
+  /** The finest scale is the min-max scale over this, unless one histogram bin per code comes first. */
+  readonly depth: number
+  /** Ratio of neighbouring scales in the first sweep. */
+  readonly ratio: number
+  /** How many times finer the second sweep is, around the best point of the first. */
+  readonly refine: number
+}
+
+const STEPS: ScaleSteps = { depth: 2 ** 13, ratio: 0.93, refine: 8 }
 /** Zero points tried at every scale, about; 2 to 6 bits have no more. */
 const COARSE_SPLITS = 64
 
 /**
  * The range whose code grid costs least, over all scales from min-max down to one histogram bin per code (a geometric grid, made
- * six times finer around its best point) and, for affine specs, over zero points: some 64 of them at first, all around the
+ * finer around its best point) and, for affine specs, over zero points: some 64 of them at first, all around the
  * best. A constant tensor has nothing to search: its value and zero are both exact at min-max.
  */
 export function searchGrid(
   stats: TensorStats,
   spec: QuantSpec,
   costAt: (scale: number) => SplitCost,
-  depth = 2 ** 13,
+  { depth, ratio, refine }: ScaleSteps = STEPS,
 ): Range {
   const whole = withZero({ lo: stats.min, hi: stats.max })
   if (stats.min === stats.max) return whole
@@ -42,11 +51,11 @@ export function searchGrid(
   }
   const stride = Math.ceil(splits.length / COARSE_SPLITS)
   const coarse = splits.filter((_, i) => i % stride === 0 || i === splits.length - 1)
-  for (let scale = largest; scale >= smallest; scale *= COARSE_STEP) consider(scale, coarse)
+  for (let scale = largest; scale >= smallest; scale *= ratio) consider(scale, coarse)
   const centre = best
   const near = splits.filter(({ negative }) => Math.abs(negative - centre.split.negative) <= 2 * stride)
-  for (let i = 1 - FINE_STEPS; i < FINE_STEPS; i++) {
-    const scale = centre.scale * COARSE_STEP ** (i / FINE_STEPS)
+  for (let i = 1 - refine; i < refine; i++) {
+    const scale = centre.scale * ratio ** (i / refine)
     if (scale <= largest) consider(scale, near)
   }
   return best.cost === Number.POSITIVE_INFINITY ? whole : gridRange(best.scale, best.split, spec)
