@@ -1,5 +1,6 @@
 export * from './conformance.ts'
 export * from './contracts/index.ts'
+export * from './counting-engine.ts'
 export * from './fixtures.ts'
 export * from './lcg-data.ts'
 export * from './memory-data.ts'

@@ -1,5 +1,5 @@
 import { nodeEngine } from '@fewbit/engine-node'
-import { memoryData } from '@fewbit/testkit'
+import { countingEngine, memoryData } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
 import type { Dataset } from '../engine/index.ts'
 import { type Model, parseModel, Tensor } from '../ir/index.ts'
@@ -89,21 +89,9 @@ describe('evaluate', () => {
   })
 
   it('releases both sessions when scoring fails', async () => {
-    let open = 0
-    const load: typeof engine.load = async (...args) => {
-      const session = await engine.load(...args)
-      open++
-      const { inputs, outputs } = session
-      return {
-        inputs,
-        outputs,
-        run: (...a) => session.run(...a),
-        release: () => session.release().finally(() => open--),
-      }
-    }
-    const counting = { ...engine, load }
-    await failure(scores({ engine: counting, data: data([9, 9, 9, 9]), against: model() }))
-    expect(open).toBe(0)
+    const counting = countingEngine(engine)
+    await failure(scores({ engine: counting.engine, data: data([9, 9, 9, 9]), against: model() }))
+    expect(counting.open()).toBe(0)
   })
 })
 

@@ -1,5 +1,5 @@
 import { nodeEngine } from '@fewbit/engine-node'
-import { fixture, memoryData, normalData } from '@fewbit/testkit'
+import { countingEngine, fixture, memoryData, normalData } from '@fewbit/testkit'
 import { describe, expect, it, vi } from 'vitest'
 import type { Dataset, Feeds } from '../engine/index.ts'
 import { type Model, parseModel, readModel, serializeModel, Tensor } from '../ir/index.ts'
@@ -326,27 +326,16 @@ describe('progress and abortion', () => {
     async (stage) => {
       const controller = new AbortController()
       const reason = new Error('enough')
-      let open = 0
-      const load: typeof engine.load = async (...args) => {
-        const session = await engine.load(...args)
-        open++
-        const { inputs, outputs } = session
-        return {
-          inputs,
-          outputs,
-          run: (...a) => session.run(...a),
-          release: () => session.release().finally(() => open--),
-        }
-      }
+      const counting = countingEngine(engine)
       const onProgress = (event: ProgressEvent) => event.stage === stage && controller.abort(reason)
       const work = quantized(fixture('residual'), {
-        engine: { ...engine, load },
+        engine: counting.engine,
         evaluation: { data: pictures(5) },
         signal: controller.signal,
         onProgress,
       })
       expect(await work.catch((error: unknown) => error)).toBe(reason)
-      expect(open).toBe(0)
+      expect(counting.open()).toBe(0)
     },
   )
 })
