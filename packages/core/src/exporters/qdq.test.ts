@@ -16,7 +16,13 @@ function context(opset: number) {
   inferShapes(model, { ops: defaultOps })
   const plan = planQuantization(model, onnxruntime, defaultOps)
   const chosen = { activations: new Map([['x', { lo: -1, hi: 1 }]]) }
-  return { model, plan, params: resolveParams(model, plan, chosen, new Diagnostics()), target: onnxruntime }
+  return {
+    name: 'net',
+    model,
+    plan,
+    params: resolveParams(model, plan, chosen, new Diagnostics()),
+    target: onnxruntime,
+  }
 }
 
 describe('qdq', () => {

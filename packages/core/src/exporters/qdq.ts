@@ -21,7 +21,7 @@ export const qdq: Exporter = {
     }
     return diagnostics.list
   },
-  emit({ model, plan, params }) {
-    return [{ kind: 'model', suffix: '.onnx', model: materialize(model, plan, params) }]
+  emit({ name, model, plan, params }) {
+    return [{ kind: 'model', name: `${name}.onnx`, model: materialize(model, plan, params) }]
   },
 }

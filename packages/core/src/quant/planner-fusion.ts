@@ -2,6 +2,7 @@ import type { Node, Value } from '../ir/index.ts'
 import { type OpDef, parameter } from '../ops/index.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
 import { isConstant } from './planner-candidates.ts'
+import type { Target } from './target.ts'
 
 /** Bounds of a node's output, as far as they are known without its input. */
 export interface Bounds {
@@ -27,13 +28,16 @@ export function fusedActivation(candidate: Candidate, cx: PlanContext): Fused | 
     return undefined
   const activation = value.consumers()[0]
   if (!activation || activation.graph !== node.graph || activation.inputs[0] !== value) return undefined
-  if (!cx.target.fuse[node.qualifiedType]?.includes(activation.qualifiedType)) return undefined
+  if (!absorbs(cx.target, node.qualifiedType, activation.qualifiedType)) return undefined
   if (cx.settings.of(activation).float) return undefined
   const def = cx.ops.of(activation)
   const bounds = def && outputBounds(activation, def)
   const endsAtZero = bounds?.lo === undefined || (bounds.lo === 0 && !isCentred(settings.rules.activations))
   return bounds && endsAtZero ? { activation, bounds } : undefined
 }
+
+const absorbs = (target: Target, host: string, activation: string): boolean =>
+  target.fuse.some(({ hosts, chain }) => hosts.includes(host) && chain.length === 1 && chain[0] === activation)
 
 /** Codes symmetric around zero reach as far down as up, so that nothing clips at zero. */
 const isCentred = (rule: { signed: boolean; symmetric: boolean } | undefined): boolean =>

@@ -51,7 +51,8 @@ function* constantsOf(c: Candidate, activations: ActivationPlans, constants: Con
   const weight = constants.add(weightValue, node, weightPlan(c, weightValue, observer, cx))
   yield weight
   const bias = c.bias === undefined ? null : node.inputs[c.bias]
-  if (bias && input) yield constants.add(bias, node, biasPlan(c, bias, input, weight, cx.target.bias.bits))
+  const rule = cx.target.bias
+  if (bias && input && rule) yield constants.add(bias, node, biasPlan(c, bias, input, weight, rule.bits))
 }
 
 /** Plans of activations by value; members of a group agree on spec and observer. */

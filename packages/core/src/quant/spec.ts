@@ -1,4 +1,4 @@
-import type { DType } from '../util/index.ts'
+import type { DType, RoundingMode } from '../util/index.ts'
 
 export type Granularity =
   | { readonly kind: 'tensor' }
@@ -9,6 +9,18 @@ export const perTensor = (): Granularity => ({ kind: 'tensor' })
 export const perChannel = (axis: number): Granularity => ({ kind: 'channel', axis })
 export const perGroup = (size: number, axis: number): Granularity => ({ kind: 'group', axis, size })
 
+/** How a scale becomes a power of two: its log2 is rounded to the nearest (ties up), up, or down. */
+export type LogRounding = 'round' | 'ceil' | 'floor'
+
+/**
+ * Numbers other than integers on an even grid. `levels`: x ≈ scale · the nearest of these (APoT, k-means codebooks); `log2`: the
+ * sign and a step of 2^(1/16), as NNIE stores them; the others are floating-point formats of the OCP specifications.
+ */
+export type NumberFormat =
+  | { readonly kind: 'float8e4m3fn' | 'float8e5m2' | 'float4e2m1' }
+  | { readonly kind: 'log2' }
+  | { readonly kind: 'levels'; readonly levels: readonly number[] }
+
 /** How one tensor is quantized; JSON. `q = clip(round(x / scale) + zeroPoint, quantMin, quantMax)`. */
 export interface QuantSpec {
   readonly bits: number
@@ -18,6 +30,16 @@ export interface QuantSpec {
   readonly quantMin: number
   readonly quantMax: number
   readonly granularity: Granularity
+  /** Scales are powers of two; absent: any positive float32. */
+  readonly powerOfTwo?: LogRounding
+  /** Of x / scale to a code; absent: half to even. */
+  readonly rounding?: RoundingMode
+  /** x is multiplied by the float32 reciprocal of the scale instead of divided by the scale. */
+  readonly reciprocal?: true
+  /** The zero point is added before rounding: round(x / scale + zeroPoint). Differs on ties, where it is odd. */
+  readonly addThenRound?: true
+  /** Absent: integers. */
+  readonly format?: NumberFormat
 }
 
 /** Scale and zero point, one per channel or group; length 1 per tensor. JSON. */

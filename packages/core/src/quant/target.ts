@@ -1,5 +1,5 @@
-import type { DType } from '../util/index.ts'
-import type { Granularity } from './spec.ts'
+import type { DType, RoundingMode } from '../util/index.ts'
+import type { Granularity, LogRounding, NumberFormat } from './spec.ts'
 
 /** The part of a spec that a backend fixes; granularity axes are filled in by the planner per operator. */
 export interface TensorRule {
@@ -8,21 +8,50 @@ export interface TensorRule {
   readonly symmetric: boolean
   /** Leaves the lowest code of a signed range unused: -127…127. */
   readonly narrow?: boolean
+  /** Lowest and highest code, where a backend uses fewer than its type holds: −64…63, ±31. */
+  readonly codes?: readonly [number, number]
   readonly granularity: Granularity['kind']
+  readonly powerOfTwo?: LogRounding
+  /** Of values to codes, where it differs from the target's. */
+  readonly rounding?: RoundingMode
+  readonly format?: NumberFormat
 }
+
+export interface ActivationRule extends TensorRule {
+  /** Values that are never negative get unsigned codes, although others are signed. */
+  readonly unsignedWherePossible?: true
+}
+
+/** Absent on a target: biases stay in float. */
+export interface BiasRule {
+  readonly bits: number
+  /** `product` (default): scale(input) · scale(weight), the accumulator's grid. `own`: a scale of its own, read off the constant. */
+  readonly scale?: 'product' | 'own'
+  readonly powerOfTwo?: LogRounding
+}
+
+/**
+ * How the scales around a node are made equal. `input`: outputs take the scale of input 0. `large`: all data inputs share the union of
+ * their ranges. `output`: inputs and output take the range of the output. `none`: each has its own.
+ */
+export type Alignment = 'none' | 'input' | 'large' | 'output'
 
 /** What a backend does with one operator type. */
 export interface OpRule {
   /** `integer`: has an integer kernel. `pass`: moves data, so it follows its neighbours' scale. `float`: no kernel. */
   readonly mode: 'integer' | 'pass' | 'float'
-  /** Which tensors share one scale: input 0 with every output, or all data inputs with the output. */
+  /** Which tensors share one scale where nothing is lost by it: input 0 with every output, or all data inputs with the output. */
   readonly share?: 'input0' | 'all-inputs'
+  /** Which tensors must share one scale, because the kernel cannot convert. */
+  readonly align?: Alignment
   /** The kernel can hand over float, so that its output need not be quantized. */
   readonly floatOutput?: boolean
   /** The kernel takes a second operand that is not constant in the place of the weight. */
   readonly dynamicWeight?: boolean
   /** Weights of any other rank get one scale per tensor. */
   readonly perChannelRank?: number
+  /** Weight axis with a scale each, where the backend does not mean the output channels. */
+  readonly channelAxis?: number
   /**
    * Fewer channels than these make the integer kernel slower than the float one. It still runs in integers between integer
    * neighbours, where going back to float would cost more.
@@ -31,19 +60,51 @@ export interface OpRule {
   /** Attribute values that the rule holds for; any other value keeps the node in float. */
   readonly attrs?: Readonly<Record<string, readonly (number | string)[]>>
   readonly weights?: Partial<TensorRule>
+  /** Weights of Conv nodes with these kernel shapes, strides 1, no dilation and one group (ncnn's Winograd convolutions). */
+  readonly weightsOf?: { readonly kernel: readonly number[]; readonly rule: Partial<TensorRule> }
   readonly activations?: Partial<TensorRule>
+  /** The range of the result is the backend's constant, whatever was measured (TFLite: Softmax 0…1 by 1/256). */
+  readonly fixedOutput?: { readonly scale: number; readonly zeroPoint: number }
   /** For `float`: why there is no kernel. */
   readonly why?: string
 }
+
+/** Operators that one kernel runs together: quantizers stand around the group, not inside. */
+export interface FusePattern {
+  readonly name: string
+  readonly hosts: readonly string[]
+  /**
+   * What follows the host: an activation by its type, `Swish` (x·Sigmoid(x)), `Mish`, `HardSwish` and `Gelu` as one operator or
+   * decomposed, and `Add`, whose other operand is a quantized input of the group.
+   */
+  readonly chain: readonly string[]
+  /**
+   * How the kernel applies a Relu or Clip. `codes`: the result's codes end where it clips. `accumulator`: before the result is
+   * requantized, whatever its bounds.
+   */
+  readonly clips?: 'codes' | 'accumulator'
+}
+
+/**
+ * Who is quantized. `neighbours`: what sums products, and lighter operators only between integer ones. `conservative`: downstream of
+ * what sums products, until an operator without a kernel. `aggressive`: the same, looking through operators without kernels.
+ * `conv-to-conv`: what lies between two that sum products. `listed`: every operator with a kernel.
+ */
+export type Dispatch = 'neighbours' | 'conservative' | 'aggressive' | 'conv-to-conv' | 'listed'
 
 /** A backend as data. See docs/targets for the source of each table. */
 export interface Target {
   readonly name: string
   readonly title: string
   readonly source: string
-  readonly activations: TensorRule
+  /**
+   * How the table was checked. `engine`: the backend itself ran the artefacts in `npm run test:backends`. `documentation`: read off the
+   * vendor's documents or source. `literature`: read off papers and the tools that quantized for it.
+   */
+  readonly evidence?: 'engine' | 'documentation' | 'literature'
+  readonly activations: ActivationRule
   readonly weights: TensorRule
-  readonly bias: { readonly bits: number }
+  readonly bias?: BiasRule
   /**
    * Bit widths that schemes may ask for. Activation codes are clipped by the backend, so that only the widths of its types
    * will do; weight codes are clipped before they are stored.
@@ -51,11 +112,20 @@ export interface Target {
   readonly bits: { readonly weights: readonly number[]; readonly activations: readonly number[] }
   /** Storage types that integer kernels take; anything else is computed in float between quantizers. */
   readonly kernels: { readonly activations: readonly DType[]; readonly weights: readonly DType[] }
-  readonly rounding: 'half-even' | 'half-away' | 'half-up'
+  readonly rounding: RoundingMode
+  /** The backend multiplies by 1/scale. */
+  readonly reciprocal?: true
+  readonly addThenRound?: true
+  /** Which ends of a quantized node carry quantizers; default `both`. */
+  readonly points?: 'both' | 'inputs' | 'outputs'
+  /** Default `neighbours`. */
+  readonly dispatch?: Dispatch
   /** By operator type; operators of other domains as `domain::Type`. Types that are missing stay float. */
   readonly ops: Readonly<Record<string, OpRule>>
-  /** Activation types that kernels absorb from the node before: producer type → activation types. */
-  readonly fuse: Readonly<Record<string, readonly string[]>>
+  readonly fuse: readonly FusePattern[]
+  /** First and last node that sum products, weights and inputs, at this width whatever the scheme (academic setting). */
+  readonly edgeBits?: number
   readonly minOpset: number
+  /** Forms that the backend reads, the first by default. */
   readonly exporters: readonly string[]
 }

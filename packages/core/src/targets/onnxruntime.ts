@@ -67,7 +67,7 @@ export const onnxruntime: Target = {
     Relu: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
     Clip: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
   },
-  fuse: Object.fromEntries(CLIP_HOSTS.map((type) => [type, CLIPS])),
+  fuse: CLIPS.map((type) => ({ name: type, hosts: CLIP_HOSTS, chain: [type], clips: 'codes' as const })),
   minOpset: 13,
   exporters: ['qdq'],
 }

@@ -1,3 +1,17 @@
+/**
+ * How a real number becomes an integer. The `half-` modes round to the nearest and differ on ties only; `stochastic` rounds up with
+ * the probability of the fraction.
+ */
+export type RoundingMode =
+  | 'half-even'
+  | 'half-away'
+  | 'half-up'
+  | 'half-down'
+  | 'half-toward-zero'
+  | 'ceil'
+  | 'floor'
+  | 'stochastic'
+
 /** Doubles of this magnitude and more are whole. */
 const WHOLE = 2 ** 52
 

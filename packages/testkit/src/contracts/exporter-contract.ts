@@ -34,7 +34,7 @@ function context(model: Model, target: Target): ExportContext {
   const plan = planQuantization(model, target, defaultOps)
   const activations = new Map(measuredTensors(plan).map((t) => [t.value, { lo: -2, hi: 3 }]))
   const params = resolveParams(model, plan, { activations }, new Diagnostics())
-  return { model, plan, params, target }
+  return { name: 'net', model, plan, params, target }
 }
 
 function refusesMissing(exporter: Exporter, cx: ExportContext): void {
@@ -48,7 +48,7 @@ const signature = (model: Model) =>
 function keepsInterface(exporter: Exporter, cx: ExportContext, original: Model): void {
   const artifacts = exporter.emit(cx)
   demand(artifacts.length > 0, () => 'it writes nothing')
-  demandEqual(new Set(artifacts.map((a) => a.suffix)).size, artifacts.length, 'number of different suffixes')
+  demandEqual(new Set(artifacts.map((a) => a.name)).size, artifacts.length, 'number of different file names')
   for (const artifact of artifacts) {
     if (artifact.kind !== 'model') continue
     assertValid(artifact.model)

@@ -60,7 +60,7 @@ function definition(name: string, ops: OpRegistry) {
 }
 
 function operatorsExist(target: Target, ops: OpRegistry): void {
-  const names = new Set([...Object.keys(target.ops), ...Object.entries(target.fuse).flat(2)])
+  const names = new Set([...Object.keys(target.ops), ...target.fuse.flatMap(({ hosts }) => hosts)])
   const unknown = [...names].filter((name) => !definition(name, ops))
   demand(unknown.length === 0, () => `no such operators: ${unknown.join(', ')}`)
 }
@@ -105,7 +105,7 @@ function specsAllowed(plan: QuantPlan, target: Target): void {
 }
 
 function kernelTypes(tensor: TensorPlan, target: Target): readonly string[] {
-  if (tensor.role === 'bias') return [`int${target.bias.bits}`]
+  if (tensor.role === 'bias') return [`int${target.bias?.bits}`]
   // An operand that is constant but not a product's weight is an activation to its kernel.
   return tensor.role === 'weight' ? target.kernels.weights : target.kernels.activations
 }
