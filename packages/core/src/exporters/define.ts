@@ -1,4 +1,5 @@
 import type { Model } from '../ir/index.ts'
+import type { OpRegistry } from '../ops/index.ts'
 import type { ParamsTable, QuantPlan, Target } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
 
@@ -15,6 +16,8 @@ export interface ExportContext {
   readonly plan: QuantPlan
   readonly params: ParamsTable
   readonly target: Target
+  /** Operators of the model; those of ONNX unless given. */
+  readonly ops?: OpRegistry
 }
 
 /** Writes a quantized network in one deployable form. */

@@ -1,5 +1,5 @@
 import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, ValueType } from '../ir/index.ts'
-import type { QuantTraits } from './traits.ts'
+import type { InputRole, QuantTraits } from './traits.ts'
 
 /** One attribute's schema. `required` ones have no default; `optional` ones may be absent without one. */
 export interface AttrSpec<T> {
@@ -92,6 +92,12 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
 /** What an operator file writes: everything optional but type, since and signature. */
 export type OpInit<S extends AttrSchema> = Pick<OpDef<S>, 'type' | 'since' | 'inputs' | 'outputs'> &
   Partial<Omit<OpDef<S>, 'type' | 'since' | 'inputs' | 'outputs' | 'attrs'>> & { readonly attrs?: S }
+
+/** The role of input `i`. The last one given repeats for variadic inputs; others without are parameters. */
+export function inputRole(def: OpDef, i: number): InputRole {
+  const roles = def.quant.roles ?? []
+  return roles[i] ?? (def.inputs.at(-1)?.endsWith('...') ? roles.at(-1) : undefined) ?? 'parameter'
+}
 
 /** Fills in defaults. The identity of the returned object is the operator's identity in the registry. */
 export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> {
