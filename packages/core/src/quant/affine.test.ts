@@ -51,6 +51,21 @@ describe('paramsFromRange', () => {
     expect(() => paramsFromRange({ lo: 2, hi: 1 }, int8)).toThrow('QUANT_RANGE')
   })
 
+  it('rounds the logarithm of the scale to a power of two', () => {
+    const scaleOf = (s: number, powerOfTwo: 'round' | 'ceil' | 'floor') =>
+      paramsFromRange({ lo: 0, hi: s * 255 }, { ...uint8, powerOfTwo }).scale
+    // Published values of two policies of PPQ, and their mirror image downwards.
+    const exact = [0.3, 0.0313, 1.4, 1.42, 0.25]
+    expect(exact.map((s) => scaleOf(s, 'round'))).toEqual([0.25, 0.03125, 1, 2, 0.25])
+    expect(exact.map((s) => scaleOf(s, 'ceil'))).toEqual([0.5, 0.0625, 2, 2, 0.25])
+    expect(exact.map((s) => scaleOf(s, 'floor'))).toEqual([0.25, 0.03125, 1, 1, 0.25])
+    // The zero point follows the rounded scale: −1 / 2^-6, not −1 / (3 / 255).
+    expect(paramsFromRange({ lo: -1, hi: 2 }, { ...uint8, powerOfTwo: 'ceil' })).toEqual({
+      scale: 2 ** -6,
+      zeroPoint: 64,
+    })
+  })
+
   it('covers every value to within half a step, and zero exactly', () => {
     const spec = fc.record({
       bits: fc.integer({ min: 2, max: 16 }),
@@ -89,6 +104,68 @@ describe('paramsFromRanges', () => {
       spec,
     )
     expect(scale).toEqual([0.02, 0.01, 0.02].map(Math.fround))
+  })
+})
+
+describe('quantSpec', () => {
+  const rule = { bits: 8, signed: true, symmetric: true }
+
+  it('takes codes from the rule and rounding from the rule, else the target', () => {
+    expect(quantSpec({ ...rule, narrow: true, codes: [-64, 63] })).toMatchObject({ quantMin: -64, quantMax: 63 })
+    expect(quantSpec(rule, perTensor(), { rounding: 'half-away', reciprocal: true })).toMatchObject({
+      rounding: 'half-away',
+      reciprocal: true,
+    })
+    expect(quantSpec({ ...rule, rounding: 'half-up' }, perTensor(), { rounding: 'half-away' }).rounding).toBe('half-up')
+  })
+
+  it('does not mention what is the default', () => {
+    const plain = ['bits', 'granularity', 'quantMax', 'quantMin', 'signed', 'symmetric']
+    expect(Object.keys(quantSpec(rule, perTensor(), { rounding: 'half-even' })).sort()).toEqual(plain)
+    const back = quantSpec({ ...rule, rounding: 'half-even' }, perTensor(), { rounding: 'half-up' })
+    expect(Object.keys(back).sort()).toEqual(plain)
+  })
+
+  it('refuses codes that the type cannot hold', () => {
+    expect(() => quantSpec({ ...rule, codes: [0, 255] })).toThrow('QUANT_CODES')
+    expect(() => quantSpec({ ...rule, codes: [5, 5] })).toThrow('QUANT_CODES')
+  })
+})
+
+describe('fakeQuantize', () => {
+  const int4 = quantSpec({ bits: 4, signed: true, symmetric: true })
+  const x = [-2.6, -1.25, -1, -0.75, -0.3, -0.25, -0.1, 0, 0.1, 0.25, 0.3, 0.75, 0.9, 1.25, 1.6, 3.7].map(Math.fround)
+
+  it('gives the published values of PyTorch', () => {
+    const y = [-2, -1.25, -1, -0.75, -0.25, -0.25, 0, 0, 0, 0.25, 0.25, 0.75, 1, 1.25, 1.5, 1.75]
+    expect(Array.from(fakeQuantize(x, { spec: int4, scale: [0.25], zeroPoint: [0] }))).toEqual(y)
+    const uint4 = quantSpec({ bits: 4, signed: false, symmetric: false })
+    const shifted = [-1.25, ...y.slice(1, 15), 2.5]
+    expect(Array.from(fakeQuantize(x, { spec: uint4, scale: [0.25], zeroPoint: [5] }))).toEqual(shifted)
+  })
+
+  it('adds an odd zero point before or after rounding a tie', () => {
+    const at = (spec: QuantParams['spec']) => fakeQuantize([0.125], { spec, scale: [0.25], zeroPoint: [5] })[0]
+    // PyTorch's fake_quantize rounds first, its quantize_per_tensor adds first.
+    expect(at(int4)).toBe(0)
+    expect(at({ ...int4, addThenRound: true })).toBe(0.25)
+  })
+
+  it('differs at 34 of 256 midpoints between division and multiplication by the reciprocal', () => {
+    const params = (s: QuantParams['spec']) => ({ spec: s, scale: [Math.fround(0.3)], zeroPoint: [0] })
+    const midpoints = Float32Array.from({ length: 256 }, (_, i) => (i - 128 + 0.5) * Math.fround(0.3))
+    const wide = quantSpec({ bits: 16, signed: true, symmetric: true })
+    const divided = quantize(midpoints, params(wide))
+    const multiplied = quantize(midpoints, params({ ...wide, reciprocal: true }))
+    expect(midpoints.filter((_, i) => divided[i] !== multiplied[i])).toHaveLength(34)
+    // −38.25 / 0.3 is 127.499995 in float32's 0.3, and float32's 1 / 0.3 brings it to 127.5, a tie.
+    expect([midpoints[0], divided[0], multiplied[0]]).toEqual([-38.25, -127, -128])
+  })
+
+  it('repeats noise for each sample of a batch', () => {
+    const spec = { ...int4, rounding: 'stochastic' as const }
+    const codes = quantize([0.5, 0.5, 0.5, 0.5], { spec, scale: [1], zeroPoint: [0] }, [2, 2], [0.1, 0.9])
+    expect(Array.from(codes)).toEqual([1, 0, 1, 0])
   })
 })
 

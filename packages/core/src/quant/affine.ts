@@ -1,6 +1,6 @@
-import { type DType, problem, roundHalfEven, type TypedArray } from '../util/index.ts'
-import { forEachRun } from './granularity.ts'
-import { type QuantParams, type QuantSpec, type Range, storageDType } from './spec.ts'
+import { problem, roundHalfEven } from '../util/index.ts'
+import { powerOfTwo } from './power-of-two.ts'
+import type { QuantSpec, Range } from './spec.ts'
 
 /** Scale and zero point of one tensor, channel or group. */
 export interface ScaleZero {
@@ -27,7 +27,8 @@ export const withZero = (range: Range): Range => ({ lo: Math.min(range.lo, 0), h
  * max/qmax would keep the positive end exact at the price of a coarser grid (7 % at 4 bits, 50 % at 2), and a target that
  * wants both ends exact asks for the narrow range. Symmetric, unsigned and lo ≥ 0: scale = hi / (qmax − qmin), zero point qmin.
  *
- * The scale is rounded to float32 before the zero point is computed, as the kernels will see it. An empty range gets scale 1.
+ * The scale is rounded to a power of two where the spec says so, else to float32, before the zero point is computed, as the kernels
+ * will see it. An empty range gets scale 1.
  * @throws FewbitError QUANT_RANGE if an end is not finite or lo > hi.
  */
 export function paramsFromRange(range: Range, spec: QuantSpec): ScaleZero {
@@ -38,11 +39,11 @@ export function paramsFromRange(range: Range, spec: QuantSpec): ScaleZero {
   const { quantMin, quantMax, symmetric } = spec
   const levels = quantMax - quantMin
   if (!symmetric) {
-    const scale = float32Scale((hi - lo) / levels)
+    const scale = storedScale((hi - lo) / levels, spec)
     return { scale, zeroPoint: clip(quantMin - roundHalfEven(lo / scale), quantMin, quantMax) }
   }
-  if (!spec.signed && lo === 0) return { scale: float32Scale(hi / levels), zeroPoint: quantMin }
-  return { scale: float32Scale(Math.max(-lo, hi) / (levels / 2)), zeroPoint: symmetricZero(spec) }
+  if (!spec.signed && lo === 0) return { scale: storedScale(hi / levels, spec), zeroPoint: quantMin }
+  return { scale: storedScale(Math.max(-lo, hi) / (levels / 2), spec), zeroPoint: symmetricZero(spec) }
 }
 
 /** 0 for signed codes, the upper middle (128 of 0…255) for unsigned ones. */
@@ -54,78 +55,10 @@ export function coveredRange({ scale, zeroPoint }: ScaleZero, spec: QuantSpec): 
   return { lo: (spec.quantMin - zeroPoint) * scale, hi: (spec.quantMax - zeroPoint) * scale }
 }
 
-function float32Scale(exact: number): number {
-  return exact === 0 ? 1 : Math.fround(Math.max(exact, MIN_SCALE))
+function storedScale(exact: number, spec: QuantSpec): number {
+  if (exact === 0) return 1
+  const scale = Math.max(exact, MIN_SCALE)
+  return spec.powerOfTwo ? powerOfTwo(scale, spec.powerOfTwo) : Math.fround(scale)
 }
 
 const clip = (x: number, lo: number, hi: number): number => Math.min(Math.max(x, lo), hi)
-
-/** Integer codes, one element each: sub-byte codes are not packed. */
-export type Codes = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
-
-const CODE_ARRAYS: Partial<Record<DType, new (length: number) => Codes>> = {
-  int2: Int8Array,
-  uint2: Uint8Array,
-  int4: Int8Array,
-  uint4: Uint8Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-}
-
-const newCodes = (spec: QuantSpec, length: number): Codes => {
-  const type = CODE_ARRAYS[storageDType(spec)]
-  if (!type) throw problem('QUANT_BITS', `${spec.bits}-bit codes have no integer type`)
-  return new type(length)
-}
-
-/**
- * q = clip(rne(x / scale) + zeroPoint, quantMin, quantMax), with the division in float32 as ONNX Runtime's QuantizeLinear
- * does it (onnx.ai, QuantizeLinear-21). Infinities saturate; NaN gives code 0 and is the caller's to refuse.
- * @param values row-major, of shape `dims`; `dims` may be left out for per-tensor parameters.
- */
-export function quantize(values: ArrayLike<number>, params: QuantParams, dims = [values.length]): Codes {
-  const out = newCodes(params.spec, values.length)
-  forEachRun(dims, params.spec.granularity, (start, end, p) => {
-    quantizeRun(values, out, start, end, params.spec, at(params, p))
-  })
-  return out
-}
-
-/** x = (q − zeroPoint) · scale in float32: ONNX Runtime's DequantizeLinear. */
-export function dequantize(codes: ArrayLike<number>, params: QuantParams, dims = [codes.length]): Float32Array {
-  const out = new Float32Array(codes.length)
-  forEachRun(dims, params.spec.granularity, (start, end, p) => {
-    const { scale, zeroPoint } = at(params, p)
-    for (let i = start; i < end; i++) out[i] = ((codes[i] as number) - zeroPoint) * scale
-  })
-  return out
-}
-
-/** What is left of the values after a round trip through their codes. */
-export function fakeQuantize(values: ArrayLike<number>, params: QuantParams, dims = [values.length]): Float32Array {
-  return dequantize(quantize(values, params, dims), params, dims)
-}
-
-function quantizeRun(
-  values: ArrayLike<number>,
-  out: TypedArray,
-  start: number,
-  end: number,
-  { quantMin, quantMax }: QuantSpec,
-  { scale, zeroPoint }: ScaleZero,
-): void {
-  for (let i = start; i < end; i++) {
-    // Two float32 numbers divided in double and rounded once more give the correctly rounded float32 quotient.
-    const steps = roundHalfEven(Math.fround((values[i] as number) / scale))
-    out[i] = clip(steps + zeroPoint, quantMin, quantMax)
-  }
-}
-
-const at = (params: QuantParams, i: number): ScaleZero => ({
-  scale: params.scale[i] as number,
-  zeroPoint: params.zeroPoint[i] as number,
-})

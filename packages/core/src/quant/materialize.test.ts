@@ -8,7 +8,7 @@ import { materialize, requiredOpset } from './materialize.ts'
 import { planQuantization } from './planner.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { resolveParams } from './resolve-params.ts'
-import type { QuantParams, Range } from './spec.ts'
+import type { QuantParams, QuantSpec, Range } from './spec.ts'
 
 function finish(b: GraphBuilder, outputs: readonly Value[], opset = 17): Model {
   for (const value of outputs) b.output(value)
@@ -102,6 +102,42 @@ describe('materialize', () => {
     expect([weight?.dtype, weight?.byteLength]).toEqual(['int4', 3])
     const low = gemm([1, 1, 1, 1, 1, 1], [0, 0, 0])
     expect(() => quantized(low, { x: { lo: 0, hi: 1 } }, { scheme: 'w4a8' })).toThrow(/MATERIALIZE_OPSET.*opset 21/)
+  })
+})
+
+describe('activations that QuantizeLinear alone does not describe', () => {
+  /** Gemm with the activation's spec changed; scale 0.5, zero point 1. */
+  function withSpec(change: Partial<QuantSpec>, at: Partial<QuantParams> = {}, opset = 17) {
+    const float = gemm([1, 0, 0, 0, 1, 0], [0, 0, 0], opset)
+    const planned = planQuantization(float, onnxruntime, defaultOps)
+    const tensors = planned.tensors.map((t) => (t.value === 'x' ? { ...t, spec: { ...t.spec, ...change } } : t))
+    const plan = { ...planned, tensors }
+    const params = resolveParams(float, plan, ranges({ x: { lo: 0, hi: 1 } }), new Diagnostics())
+    const { spec } = params.get('x') as QuantParams
+    params.set('x', { spec, scale: [0.5], zeroPoint: [1], ...at })
+    return materialize(float, plan, params)
+  }
+
+  it('clips values where codes end before their type does', () => {
+    const model = withSpec({ quantMin: 1, quantMax: 200 })
+    expect([...model.graph.nodes].map((n) => n.opType).slice(2)).toEqual([
+      'Clip',
+      'QuantizeLinear',
+      'DequantizeLinear',
+      'Gemm',
+    ])
+    expect([numbers(model, 'x_lowest'), numbers(model, 'x_highest')]).toEqual([[0], [99.5]])
+  })
+
+  it('refuses what rounds otherwise, and names the tensor', () => {
+    expect(() => withSpec({ rounding: 'half-away' })).toThrow(/MATERIALIZE_FORM.*"x".*half-away/)
+    expect(() => withSpec({ addThenRound: true })).toThrow(/MATERIALIZE_FORM.*zero point before/)
+    expect(() => withSpec({ reciprocal: true }, { scale: [0.3] })).toThrow(/MATERIALIZE_FORM.*reciprocal/)
+  })
+
+  it('takes what comes to the same', () => {
+    expect(withSpec({ reciprocal: true }).graph.nodes.length).toBe(5)
+    expect(withSpec({ addThenRound: true }, { zeroPoint: [0] }).graph.nodes.length).toBe(5)
   })
 })
 

@@ -15,9 +15,11 @@ import {
   Value,
   valuesByName,
 } from '../ir/index.ts'
-import { type DType, dtypeInfo, must, problem } from '../util/index.ts'
-import { type Codes, quantize } from './affine.ts'
+import { type DType, dtypeInfo, integerRange, must, problem } from '../util/index.ts'
+import { coveredRange } from './affine.ts'
+import { type Codes, quantize } from './fake-quantize.ts'
 import type { ParamsTable, QuantPlan, TensorPlan } from './plan.ts'
+import { powerOfTwo } from './power-of-two.ts'
 import { type QuantParams, type QuantSpec, storageDType } from './spec.ts'
 
 /** The lowest opset whose QuantizeLinear and DequantizeLinear can say what the plan wants. */
@@ -36,7 +38,7 @@ function opsetFor(spec: QuantSpec): number {
  * Writes a plan into the graph, in place: constants become integers behind DequantizeLinear, activations pass through a pair of
  * QuantizeLinear and DequantizeLinear that the planned readers read. Names of graph inputs and outputs stay.
  * @param params for every group of the plan, as `resolveParams` returns them.
- * @throws FewbitError MATERIALIZE_OPSET if the model's opset cannot express the plan.
+ * @throws FewbitError MATERIALIZE_OPSET if the model's opset cannot express the plan, MATERIALIZE_FORM if QuantizeLinear cannot.
  */
 export function materialize(model: Model, plan: QuantPlan, params: ParamsTable): Model {
   const needed = requiredOpset(plan)
@@ -58,11 +60,30 @@ export function materialize(model: Model, plan: QuantPlan, params: ParamsTable):
   return model
 }
 
+/** ONNX's QuantizeLinear divides, rounds half to even, and adds the zero point then. */
+function refuseUnlessExact({ value, spec }: TensorPlan, params: QuantParams): void {
+  const obstacle = qdqObstacle(spec, params)
+  if (!obstacle) return
+  throw problem('MATERIALIZE_FORM', `QuantizeLinear cannot say how "${value}" is quantized: ${obstacle}`, {
+    at: { value },
+    fix: 'write the model for simulation, or in a form of the backend itself',
+  })
+}
+
+/** The reciprocal of a power of two is exact, and a zero point of 0 can be added at any time. */
+function qdqObstacle(spec: QuantSpec, { scale, zeroPoint }: QuantParams): string | undefined {
+  if (spec.rounding && spec.rounding !== 'half-even') return `it rounds ${spec.rounding}`
+  if (spec.reciprocal && scale.some((s) => s !== powerOfTwo(s, 'floor')))
+    return 'it multiplies by the reciprocal of the scale'
+  if (spec.addThenRound && zeroPoint.some((z) => z !== 0)) return 'it adds the zero point before rounding'
+  return undefined
+}
+
 class QdqWriter {
   readonly #graph: Graph
   readonly #params: ParamsTable
   readonly #names: UniqueNames
-  readonly #quantizers = new Map<string, Value[]>()
+  readonly #shared = new Map<string, Value[]>()
 
   constructor(graph: Graph, params: ParamsTable) {
     this.#graph = graph
@@ -72,15 +93,43 @@ class QdqWriter {
 
   activation(tensor: TensorPlan, value: Value, uses: readonly Use[]): void {
     const params = this.#paramsOf(tensor)
+    refuseUnlessExact(tensor, params)
     const parameters = this.#parameters(tensor, params)
     const shape = asTensor(value.type)?.shape
+    const clip = this.#clip(tensor, params, value)
     const codes = new Value(this.#names.value(`${value.name}_quantized`), tensorType(storageDType(params.spec), shape))
     const real = new Value(this.#names.value(`${value.name}_dequantized`), value.type)
-    const pair = [
-      this.#node('QuantizeLinear', tensor.value, [value, ...parameters], codes),
+    const chain = [
+      ...clip,
+      this.#node('QuantizeLinear', tensor.value, [clip[0]?.outputs[0] ?? value, ...parameters], codes),
       this.#node('DequantizeLinear', tensor.value, [codes, ...parameters], real),
     ]
-    insertOn(value, pair, { uses, output: tensor.graphOutput === true })
+    insertOn(value, chain, { uses, output: tensor.graphOutput === true })
+  }
+
+  /**
+   * QuantizeLinear clips at the limits of its type only. Codes that end earlier are clipped as values: what lies beyond the outermost
+   * code's value goes to that value, and so to that code; what lies within keeps its code, rounding being monotone.
+   */
+  #clip({ group, spec }: TensorPlan, params: QuantParams, value: Value): Node[] {
+    const type = integerRange(storageDType(spec))
+    if (type?.min === spec.quantMin && type.max === spec.quantMax) return []
+    const { lo, hi } = coveredRange(
+      { scale: must(params.scale[0], 'scale'), zeroPoint: params.zeroPoint[0] ?? 0 },
+      spec,
+    )
+    const bounds = this.#once(`${group} bounds`, () => [
+      this.#initializer(`${group}_lowest`, Tensor.float32([], [lo])),
+      this.#initializer(`${group}_highest`, Tensor.float32([], [hi])),
+    ])
+    return [
+      this.#node(
+        'Clip',
+        value.name,
+        [value, ...bounds],
+        new Value(this.#names.value(`${value.name}_clipped`), value.type),
+      ),
+    ]
   }
 
   constant(tensor: TensorPlan, value: Value, uses: readonly Use[]): void {
@@ -106,17 +155,20 @@ class QdqWriter {
   }
 
   /** Scale and zero point, stored once for each group. The zero point of int32 is 0 by definition and is left out. */
-  #parameters(tensor: TensorPlan, params: QuantParams, dataDims: readonly number[] = []): Value[] {
-    const known = this.#quantizers.get(tensor.group)
-    if (known) return known
-    const dims = parameterDims(params, dataDims)
-    const dtype = storageDType(params.spec)
-    const made = [this.#initializer(`${tensor.group}_scale`, Tensor.float32(dims, params.scale))]
-    if (tensor.role !== 'bias') {
-      made.push(this.#initializer(`${tensor.group}_zero_point`, Tensor.fromNumbers(dtype, dims, params.zeroPoint)))
-    }
-    this.#quantizers.set(tensor.group, made)
-    return made
+  #parameters({ group }: TensorPlan, params: QuantParams, dataDims: readonly number[] = []): Value[] {
+    return this.#once(group, () => {
+      const dims = parameterDims(params, dataDims)
+      const dtype = storageDType(params.spec)
+      const scale = this.#initializer(`${group}_scale`, Tensor.float32(dims, params.scale))
+      if (dtype === 'int32') return [scale]
+      return [scale, this.#initializer(`${group}_zero_point`, Tensor.fromNumbers(dtype, dims, params.zeroPoint))]
+    })
+  }
+
+  #once(key: string, make: () => Value[]): Value[] {
+    const values = this.#shared.get(key) ?? make()
+    this.#shared.set(key, values)
+    return values
   }
 
   #initializer(name: string, constant: Tensor): Value {

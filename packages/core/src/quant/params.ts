@@ -1,15 +1,42 @@
-import { invariant } from '../util/index.ts'
+import { integerRange, invariant, must, problem } from '../util/index.ts'
 import { paramsFromRange } from './affine.ts'
 import { forEachRun, paramCount } from './granularity.ts'
-import { type Granularity, perTensor, type QuantParams, type QuantSpec, type Range } from './spec.ts'
-import type { TensorRule } from './target.ts'
+import { type Granularity, perTensor, type QuantParams, type QuantSpec, type Range, storageDType } from './spec.ts'
+import type { Target, TensorRule } from './target.ts'
 
-/** A spec from the terms that targets and schemes are written in; fills in the code range. */
-export function quantSpec(rule: Omit<TensorRule, 'granularity'>, granularity: Granularity = perTensor()): QuantSpec {
-  const { bits, signed, symmetric, narrow } = rule
-  const quantMin = signed ? -(2 ** (bits - 1)) + (narrow ? 1 : 0) : 0
-  const quantMax = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1
-  return { bits, signed, symmetric, quantMin, quantMax, granularity }
+/** What a target says about all its tensors, and a rule may say otherwise. */
+export type RoundingDefaults = Partial<Pick<Target, 'rounding' | 'reciprocal' | 'addThenRound'>>
+
+/**
+ * A spec from the terms that targets and schemes are written in; fills in the code range. What is the default is left out, so that plans
+ * of targets that round half to even do not mention it.
+ * @throws FewbitError QUANT_CODES if the rule's codes do not fit its type.
+ */
+export function quantSpec(
+  rule: Omit<TensorRule, 'granularity'>,
+  granularity: Granularity = perTensor(),
+  defaults: RoundingDefaults = {},
+): QuantSpec {
+  const { bits, signed, symmetric, powerOfTwo, format } = rule
+  const rounding = rule.rounding ?? defaults.rounding ?? 'half-even'
+  const [quantMin, quantMax] = codeRange(rule)
+  return {
+    ...{ bits, signed, symmetric, quantMin, quantMax, granularity },
+    ...(powerOfTwo ? { powerOfTwo } : {}),
+    ...(rounding === 'half-even' ? {} : { rounding }),
+    ...(defaults.reciprocal ? { reciprocal: true } : {}),
+    ...(defaults.addThenRound ? { addThenRound: true } : {}),
+    ...(format ? { format } : {}),
+  }
+}
+
+function codeRange({ bits, signed, narrow, codes }: Omit<TensorRule, 'granularity'>): readonly [number, number] {
+  if (!codes) return signed ? [-(2 ** (bits - 1)) + (narrow ? 1 : 0), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1]
+  const type = must(integerRange(storageDType({ bits, signed })), 'range of an integer type')
+  if (codes[0] < type.min || codes[1] > type.max || codes[0] >= codes[1]) {
+    throw problem('QUANT_CODES', `codes ${codes[0]} to ${codes[1]} do not fit ${signed ? '' : 'u'}int${bits}`)
+  }
+  return codes
 }
 
 /**

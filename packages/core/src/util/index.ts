@@ -1,6 +1,7 @@
 export * from './bytes.ts'
 export * from './diagnostics.ts'
 export * from './dtype.ts'
+export { binade } from './float16.ts'
 export * from './hash.ts'
 export * from './invariant.ts'
 export { decodeNumbers, encodeNumbers } from './numbers.ts'

@@ -21,3 +21,22 @@ export function roundHalfEven(x: number): number {
   if (x >= 0) return x < WHOLE ? x + WHOLE - WHOLE : x
   return x > -WHOLE ? x - WHOLE + WHOLE : x
 }
+
+// Doubling, halving, Floor and Ceil are exact, so that these need no case for 0.49999999999999994 or for large odd numbers.
+const halfUp = (x: number): number => Math.ceil(Math.floor(2 * x) / 2)
+const halfDown = (x: number): number => Math.floor(Math.ceil(2 * x) / 2)
+
+/**
+ * Rounding by mode. `u`, uniform in [0, 1), is read by `stochastic` only, which goes up where u < fround(x − ⌊x⌋): the fraction is
+ * rounded to float32, as an engine computes it. NaN and infinities pass through.
+ */
+export const ROUND: Readonly<Record<RoundingMode, (x: number, u: number) => number>> = {
+  'half-even': roundHalfEven,
+  'half-away': (x) => (x < 0 ? halfDown(x) : halfUp(x)),
+  'half-up': halfUp,
+  'half-down': halfDown,
+  'half-toward-zero': (x) => (x < 0 ? halfUp(x) : halfDown(x)),
+  ceil: Math.ceil,
+  floor: Math.floor,
+  stochastic: (x, u) => Math.floor(x) + (u < Math.fround(x - Math.floor(x)) ? 1 : 0),
+}
