@@ -3,7 +3,7 @@ import { METRICS, metricNamed } from '@fewbit/core/analysis'
 import type { Model } from '@fewbit/core/ir'
 import { OBSERVERS } from '@fewbit/core/observers'
 import { type PlanOptions, planModel, type QuantizeOptions, quantize } from '@fewbit/core/pipeline'
-import { parseOverride } from '@fewbit/core/quant'
+import { DISPATCHES, type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { problem } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
@@ -24,6 +24,9 @@ interface Flags extends DataFlags {
   perTensor?: boolean
   activations?: 'signed' | 'unsigned'
   smallLayers?: 'float' | 'integer'
+  dispatch?: Dispatch
+  tails?: 'float' | 'quantize'
+  edgeBits?: number
   override?: string[]
   stopAfter?: 'plan'
   evalData?: string
@@ -71,6 +74,9 @@ function planOptions({ run }: CommandContext, flags: Flags): PlanOptions {
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
     ...(flags.perTensor ? { perTensor: true } : {}),
     ...(flags.activations ? { activations: flags.activations } : {}),
+    ...(flags.dispatch ? { dispatch: flags.dispatch } : {}),
+    ...(flags.tails ? { tails: flags.tails } : {}),
+    ...(flags.edgeBits ? { edgeBits: flags.edgeBits } : {}),
     ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
     overrides: (flags.override ?? []).map(parseOverride),
     seed: flags.seed ?? 1,
@@ -147,6 +153,11 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
         'integer',
       ]),
     )
+    .addOption(new Option('--dispatch <rule>', "who is quantized; default the backend's own habit").choices(DISPATCHES))
+    .addOption(
+      new Option('--tails <form>', 'class probabilities and box decoding at the end').choices(['float', 'quantize']),
+    )
+    .option('--edge-bits <n>', 'bits of the first and the last layer, whatever the scheme', positiveInteger)
     .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
     .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))

@@ -53,6 +53,9 @@ const PLAN = {
   overrides: true,
   floatOps: true,
   smallLayers: true,
+  dispatch: true,
+  tails: true,
+  edgeBits: true,
   seed: true,
   ...RUN,
 } satisfies OptionNames<PlanOptions>

@@ -21,6 +21,19 @@ export function dependencies(node: Node): Set<Value> {
   return values
 }
 
+/** All nodes that steps of `next` lead to, and those that they start from. */
+export function reach(start: Iterable<Node>, next: (node: Node) => Iterable<Node>): Set<Node> {
+  const reached = new Set(start)
+  for (const node of reached) for (const n of next(node)) reached.add(n)
+  return reached
+}
+
+/** Nodes that read what a node makes. */
+export const readersOf = (node: Node): Node[] => node.outputs.flatMap((value) => value?.consumers() ?? [])
+
+/** Nodes that make what a node reads. */
+export const makersOf = (node: Node): Node[] => node.inputs.flatMap((value) => value?.producer ?? [])
+
 type TopologicalOrder =
   | { readonly order: readonly Node[]; readonly cycle?: never }
   /** Nodes along a cycle, each reading an output of the next; the last reads an output of the first. */

@@ -25,6 +25,10 @@ export type Trait =
   | 'quantizer'
   /** Output is input 0, unchanged: Identity. */
   | 'identity'
+  /** Turns scores into shares of one: Softmax. At the end of a network nothing is left to gain from its codes. */
+  | 'normalizing'
+  /** Picks among candidates by their scores: TopK, NonMaxSuppression. What leads there is compared, not summed. */
+  | 'selecting'
 
 /** How quantization sees one input. */
 export type InputRole =
@@ -34,7 +38,9 @@ export type InputRole =
   | 'weight'
   /** Added to the accumulator. */
   | 'bias'
-  /** Shapes, axes, indices, bounds, states: never quantized. */
+  /** A constant in units of input 0, which takes its codes: the value that Pad fills with, the bounds of Clip. */
+  | 'fill'
+  /** Shapes, axes, indices, states: never quantized. */
   | 'parameter'
 
 /** Everything the planner may ask of an operator. */

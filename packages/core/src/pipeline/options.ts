@@ -2,6 +2,7 @@ import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { METRICS } from '../analysis/index.ts'
 import { OBSERVERS } from '../observers/index.ts'
+import { DISPATCHES } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
 import { FewbitError } from '../util/index.ts'
 
@@ -11,6 +12,8 @@ const overrideSchema = z.strictObject({
   match: z.strictObject({
     name: z.union([z.string(), z.instanceof(RegExp)]).optional(),
     op: z.string().optional(),
+    from: z.string().optional(),
+    to: z.string().optional(),
   }),
   scheme: z.string().optional(),
   observer: z.enum(observers).optional(),
@@ -29,7 +32,14 @@ export const quantizeSettings = z.strictObject({
   /** Samples per run; chosen by the network's arithmetic unless given. */
   batchSize: z.int().positive().optional(),
   perTensor: z.boolean().default(false),
-  activations: z.enum(['signed', 'unsigned']).default('unsigned'),
+  /** Codes of activations; the target's own unless given. */
+  activations: z.enum(['signed', 'unsigned']).optional(),
+  /** Who is quantized; the target's own habit unless given. */
+  dispatch: z.enum(DISPATCHES).optional(),
+  /** Class probabilities and the decoding of boxes behind the last products. */
+  tails: z.enum(['float', 'quantize']).optional(),
+  /** Bits of the first and the last layer, whatever the scheme. */
+  edgeBits: z.int().positive().optional(),
   /** `float` leaves layers at the input in float that are too small for integer kernels to be faster. */
   smallLayers: z.enum(['float', 'integer']).default('float'),
   overrides: z.array(overrideSchema).default([]),

@@ -3,6 +3,7 @@ import { cloneModel, type Model } from '../ir/index.ts'
 import { OBSERVERS } from '../observers/index.ts'
 import { checkStage, type TraceEvent } from '../passes/index.ts'
 import {
+  type Dispatch,
   materialize,
   type Override,
   type ParamsTable,
@@ -40,6 +41,12 @@ export interface QuantizeOptions extends RunOptions {
   readonly evaluation?: { readonly data: Data; readonly samples?: number; readonly metrics?: readonly string[] }
   readonly perTensor?: boolean
   readonly activations?: 'signed' | 'unsigned'
+  /** Who is quantized; default the target's habit. */
+  readonly dispatch?: Dispatch
+  /** Default `float`, except on targets that run integers only. */
+  readonly tails?: 'float' | 'quantize'
+  /** Bits of the first and the last layer, whatever the scheme. */
+  readonly edgeBits?: number
   readonly overrides?: readonly Override[]
   readonly floatOps?: readonly string[]
   /** Default `float`: layers at the input that are too small for integer kernels to be faster stay in float. */
@@ -171,13 +178,16 @@ function write(float: Model, { plan, params }: Candidate, run: Run): Model {
 }
 
 function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: PlannerOptions = {}): QuantPlan {
-  const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers } = settings
+  const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers, dispatch, tails, edgeBits } = settings
   const overrides = settings.overrides as readonly Override[]
   const observer = settings.observer === 'auto' ? 'mse' : settings.observer
   return planQuantization(float, findTarget(settings.target), run.ops, {
     scheme,
     perTensor,
-    activations,
+    ...(activations ? { activations } : {}),
+    ...(dispatch ? { dispatch } : {}),
+    ...(tails ? { tails } : {}),
+    ...(edgeBits ? { edgeBits } : {}),
     weightObserver,
     observer,
     overrides,

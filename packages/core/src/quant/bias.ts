@@ -36,7 +36,8 @@ export function raiseForBias(
 ): void {
   const { input, weight, weightGroup } = operands(bias, params)
   const inputScale = must(input.scale[0], 'scale of the input')
-  const limit = bias.spec.quantMax - accumulatorReach(input, weight, weightData(plan, weightGroup, values))
+  const reach = accumulatorReach(input, weight, weightData(plan, weightGroup, values))
+  const limit = Math.min(bias.spec.quantMax, 2 ** 31 - 1 - reach)
   const scale = [...weight.scale]
   dataOf(bias, values)
     .numbers()
@@ -49,7 +50,7 @@ export function raiseForBias(
   const raised = scale.filter((s, i) => s !== weight.scale[i]).length
   if (raised === 0) return
   params.set(weightGroup, { ...weight, scale })
-  const text = `the bias "${bias.value}" exceeds int32 in ${raised} of ${scale.length} scales, so that the weight scales were raised`
+  const text = `the bias "${bias.value}" exceeds ${bias.spec.bits} bits in ${raised} of ${scale.length} scales, so that the weight scales were raised`
   diagnostics.info('BIAS_RANGE', text, {
     at: { value: bias.value, ...(bias.readers[0] ? { node: bias.readers[0] } : {}) },
   })

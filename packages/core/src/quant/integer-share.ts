@@ -1,8 +1,8 @@
-import type { NodePlan, QuantPlan } from './plan.ts'
+import type { NodePlan, QuantPlan, TensorPlan } from './plan.ts'
 
 export interface PlanSummary {
   readonly nodes: Readonly<Record<NodePlan['decision'], number>>
-  readonly tensors: Readonly<Record<'activation' | 'weight' | 'bias', number>>
+  readonly tensors: Readonly<Record<TensorPlan['role'], number>>
   /** Sharing groups of activations: the number of scales to find by measuring. */
   readonly groups: number
   readonly macs: number
@@ -14,7 +14,7 @@ export interface PlanSummary {
 /** Counts of a plan. Nodes whose shapes are open count no multiply-accumulates. */
 export function summarizePlan(plan: QuantPlan): PlanSummary {
   const nodes = { integer: 0, fused: 0, quantized: 0, float: 0 }
-  const tensors = { activation: 0, weight: 0, bias: 0 }
+  const tensors = { activation: 0, weight: 0, bias: 0, fill: 0 }
   for (const { decision } of plan.nodes) nodes[decision]++
   for (const { role } of plan.tensors) tensors[role]++
   const macs = totalMacs(plan.nodes)

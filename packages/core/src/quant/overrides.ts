@@ -6,7 +6,7 @@ const GRANULARITIES = ['tensor', 'channel', 'group'] as const
 
 /**
  * Reads `CONDITIONS:SETTINGS`, each a comma-separated list. Conditions: `name=conv1` (exact), `name=/^fc/` (pattern),
- * `op=Softmax`. Settings: a scheme (`float`, `w8a16`), `observer=mse`, `granularity=tensor`.
+ * `op=Softmax`, `from=conv5`, `to=head` (nodes on the way from one to the other). Settings: a scheme (`float`, `w8a16`), `observer=mse`, `granularity=tensor`.
  *
  * `name=/^fc/:float`, `op=Softmax:float`, `name=conv1:observer=mse`, `op=Conv,name=/head/:w8a16,observer=percentile`
  * @throws FewbitError OVERRIDE_SYNTAX showing what is expected and where.
@@ -23,8 +23,8 @@ function parseConditions(part: string, text: string): Override['match'] {
     const [key, value] = splitOnce(item, '=')
     if (!value) throw syntax(text, `"${item}" is not a condition such as name=conv1`)
     if (key === 'name') match = { ...match, name: parsePattern(value, text) }
-    else if (key === 'op') match = { ...match, op: value }
-    else throw syntax(text, `"${key}" is not something to match by; use name or op`)
+    else if (key === 'op' || key === 'from' || key === 'to') match = { ...match, [key]: value }
+    else throw syntax(text, `"${key}" is not something to match by; use name, op, from or to`)
   }
   return match
 }
@@ -84,7 +84,7 @@ const syntax = (text: string, why: string): FewbitError =>
     fix: 'write it like name=/^fc/:float, op=Softmax:float or name=conv1:observer=mse',
   })
 
-/** True if the override speaks of a node of this name and type. */
+/** True if the override speaks of a node of this name and type, as far as these tell. */
 export function matches({ match }: Override, name: string, opType: string): boolean {
   const byName =
     match.name === undefined ||
@@ -98,7 +98,9 @@ const matchesPattern = (pattern: RegExp, name: string): boolean => name.search(p
 /** An override in the words that it is written in. */
 export function overrideText({ match, scheme, observer, granularity }: Override): string {
   const name = match.name === undefined ? [] : [`name=${match.name}`]
-  const op = match.op === undefined ? [] : [`op=${match.op}`]
+  const others = (['op', 'from', 'to'] as const).flatMap((key) =>
+    match[key] === undefined ? [] : `${key}=${match[key]}`,
+  )
   const settings = [scheme, observer && `observer=${observer}`, granularity && `granularity=${granularity}`]
-  return `${[...name, ...op].join(',')}:${settings.filter(Boolean).join(',')}`
+  return `${[...name, ...others].join(',')}:${settings.filter(Boolean).join(',')}`
 }

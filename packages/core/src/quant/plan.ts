@@ -24,7 +24,8 @@ export type ParamSource =
 export interface TensorPlan {
   /** Value name. A constant that nodes need in different forms has one entry for each form, in groups of its own. */
   readonly value: string
-  readonly role: 'activation' | 'weight' | 'bias'
+  /** `fill`: a constant in units of its node's data input, on whose scale it is. */
+  readonly role: 'activation' | 'weight' | 'bias' | 'fill'
   readonly spec: QuantSpec
   readonly source: ParamSource
   /** Name of the sharing group, the key of its parameters. */
@@ -67,7 +68,13 @@ export type ParamsTable = ReadonlyMap<string, QuantParams>
 
 /** A user's exception. All given conditions must hold; later overrides win. */
 export interface Override {
-  readonly match: { readonly name?: RegExp | string; readonly op?: string }
+  readonly match: {
+    readonly name?: RegExp | string
+    readonly op?: string
+    /** Names of nodes: those that lie on a way from the one to the other, both included; either end may be left open. */
+    readonly from?: string
+    readonly to?: string
+  }
   /** `float` keeps the node out; otherwise a scheme such as `w8a8`. */
   readonly scheme?: string
   readonly observer?: string

@@ -1,9 +1,10 @@
-import { asTensor, type Model, type Node, type Value } from '../ir/index.ts'
+import { asTensor, type Model, type Node } from '../ir/index.ts'
 import { type InputRole, type OpDef, type OpRegistry, readAttrs, versionIn } from '../ops/index.ts'
 import { isFloat } from '../util/index.ts'
 import type { Reason } from './plan.ts'
+import { isConstant } from './planner-bounds.ts'
 import type { NodeSettings, Settings } from './planner-settings.ts'
-import type { OpRule, Target } from './target.ts'
+import type { Dispatch, OpRule, Target } from './target.ts'
 
 /** A node that could be quantized by itself, before its neighbours are asked. */
 export interface Candidate {
@@ -22,6 +23,8 @@ export interface Candidate {
   readonly constants: readonly number[]
   readonly weight: number | undefined
   readonly bias: number | undefined
+  /** Positions of scalar constants in units of input 0, which take its codes: the value that Pad fills with. */
+  readonly fills: readonly number[]
 }
 
 export type Eligibility = { readonly candidate: Candidate } | { readonly reason: Reason }
@@ -32,6 +35,7 @@ export interface PlanContext {
   readonly target: Target
   readonly ops: OpRegistry
   readonly settings: Settings
+  readonly dispatch: Dispatch
 }
 
 /** Whether a node of the main graph could be quantized on the target, and if not, why not. */
@@ -53,25 +57,24 @@ export function eligibility(node: Node, cx: PlanContext): Eligibility {
   return typeof kind === 'string' ? { candidate: { node, def, rule, settings, kind, ...inputs } } : { reason: kind }
 }
 
-type Inputs = Pick<Candidate, 'data' | 'constants' | 'weight' | 'bias'>
-
-/** Initializers that the caller of the model cannot replace. */
-export const isConstant = (value: Value): boolean => value.constant !== null && value.producer === null
+type Inputs = Pick<Candidate, 'data' | 'constants' | 'weight' | 'bias' | 'fills'>
 
 function sortInputs(node: Node, def: OpDef): Inputs {
   const data: number[] = []
   const constants: number[] = []
+  const fills: number[] = []
   let weight: number | undefined
   let bias: number | undefined
   node.inputs.forEach((value, i) => {
     if (!value) return
     const role = roleOf(def, i)
     if (role === 'bias') bias = i
+    else if (role === 'fill' && isConstant(value) && value.constant?.size === 1) fills.push(i)
     else if (role === 'weight' && isConstant(value)) weight = i
     else if (role === 'activation' && isConstant(value)) constants.push(i)
     else if (role === 'activation' || role === 'weight') data.push(i)
   })
-  return { data, constants, weight, bias }
+  return { data, constants, weight, bias, fills }
 }
 
 const roleOf = (def: OpDef, i: number): InputRole => {

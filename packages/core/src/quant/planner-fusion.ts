@@ -1,67 +1,101 @@
 import type { Node, Value } from '../ir/index.ts'
-import { type OpDef, parameter } from '../ops/index.ts'
+import { activationRegion } from './fusion-shapes.ts'
+import { type Bounds, isConstant, outputBounds } from './planner-bounds.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
-import { isConstant } from './planner-candidates.ts'
-import type { Target } from './target.ts'
+import type { FusePattern } from './target.ts'
 
-/** Bounds of a node's output, as far as they are known without its input. */
-export interface Bounds {
-  readonly lo?: number
-  readonly hi?: number
+/** What a kernel takes over from the nodes behind it. */
+export interface Fused {
+  readonly pattern: FusePattern
+  /** In the order of data flow. */
+  readonly nodes: readonly Node[]
+  /** What leaves the group. */
+  readonly output: Value
+  readonly bounds: Bounds
+  /** Operands of absorbed nodes that come from outside: the other branch of an Add. */
+  readonly side: readonly { readonly node: Node; readonly value: Value }[]
 }
 
-/** The activation that a kernel takes over from the node behind it. */
-export interface Fused {
-  readonly activation: Node
-  readonly bounds: Bounds
+type Link = Pick<Fused, 'nodes' | 'output' | 'side'>
+
+/**
+ * Finds for each candidate the longest of the target's patterns that stands behind it. Quantizers then go behind the group, not
+ * inside. A node has one host: of two branches that meet in an Add the one that is computed last takes it, so that the
+ * other's result exists by then.
+ */
+export function fuseAll(candidates: readonly Candidate[], cx: PlanContext): Map<Node, Fused> {
+  const fused = new Map<Node, Fused>()
+  const taken = new Set<Node>()
+  for (const c of [...candidates].reverse()) {
+    const found = taken.has(c.node) ? undefined : fuse(c, cx, taken)
+    if (!found) continue
+    fused.set(c.node, found)
+    for (const node of found.nodes) taken.add(node)
+  }
+  return fused
+}
+
+function fuse(c: Candidate, cx: PlanContext, taken: ReadonlySet<Node>): Fused | undefined {
+  if (c.kind === 'pass' || c.kind === 'weights') return undefined
+  const patterns = cx.target.fuse.filter(({ hosts }) => hosts.includes(c.node.qualifiedType))
+  for (const pattern of [...patterns].sort((a, b) => b.chain.length - a.chain.length)) {
+    const found = matchChain(c, pattern, cx)
+    if (found && !found.nodes.some((node) => taken.has(node))) return found
+  }
+  return undefined
+}
+
+function matchChain(c: Candidate, pattern: FusePattern, cx: PlanContext): Fused | undefined {
+  let output = c.node.outputs[0]
+  const nodes: Node[] = []
+  const side: Fused['side'][number][] = []
+  for (const name of pattern.chain) {
+    const link = output ? matchLink(name, output, cx) : undefined
+    if (!link) return undefined
+    nodes.push(...link.nodes)
+    side.push(...link.side)
+    output = link.output
+  }
+  const last = nodes.at(-1)
+  if (!output || !last || nodes.some((node) => node.graph !== c.node.graph || cx.settings.of(node).float))
+    return undefined
+  const bounds = boundsOf(last, cx)
+  const absorbed = bounds && (pattern.clips !== 'codes' || endsAtZero(bounds, c))
+  return absorbed ? { pattern, nodes, output, bounds, side } : undefined
+}
+
+function matchLink(name: string, entry: Value, cx: PlanContext): Link | undefined {
+  const join = joinBehind(name, entry, cx)
+  if (join) return join
+  const region = activationRegion(name, entry)
+  return region && { nodes: region.nodes, output: region.exit, side: [] }
+}
+
+/** An operator of several data operands whose other operand is computed elsewhere: the Add of a residual connection. */
+function joinBehind(name: string, entry: Value, { ops }: PlanContext): Link | undefined {
+  const [node, ...more] = entry.consumers()
+  if (!node || more.length > 0 || node.qualifiedType !== name || node.graph?.isOutput(entry)) return undefined
+  const roles = ops.of(node)?.quant.roles ?? []
+  const operands = node.inputs.filter((_, i) => roles[i] === 'activation')
+  const others = operands.filter((v) => v !== null && v !== entry)
+  const [other] = others
+  const [output] = node.outputs
+  if (operands.length !== 2 || others.length !== 1 || !other || !output || isConstant(other)) return undefined
+  return { nodes: [node], output, side: [{ node, value: other }] }
+}
+
+/** Bounds of what an activation hands over; undefined where they are computed while the model runs. */
+function boundsOf(last: Node, { ops }: PlanContext): Bounds | undefined {
+  const def = ops.of(last)
+  return def?.quant.traits?.includes('fusable-activation') ? outputBounds(last, def) : {}
 }
 
 /**
- * The quantizer goes behind a fused activation, not between: its codes then end where the activation clips, and the clipping
- * costs nothing. That works only where the activation is the sole reader, and clips at zero or not at all below, because
- * zero must stay a code.
+ * Codes can end where an activation clips at zero or not at all below, because zero must stay a code. Codes symmetric around zero
+ * reach as far down as up, so that nothing clips there.
  */
-export function fusedActivation(candidate: Candidate, cx: PlanContext): Fused | undefined {
-  const { node, kind, settings } = candidate
-  const value = node.outputs[0]
-  if (kind === 'pass' || kind === 'weights' || !value || value.useCount !== 1 || node.graph?.isOutput(value))
-    return undefined
-  const activation = value.consumers()[0]
-  if (!activation || activation.graph !== node.graph || activation.inputs[0] !== value) return undefined
-  if (!absorbs(cx.target, node.qualifiedType, activation.qualifiedType)) return undefined
-  if (cx.settings.of(activation).float) return undefined
-  const def = cx.ops.of(activation)
-  const bounds = def && outputBounds(activation, def)
-  const endsAtZero = bounds?.lo === undefined || (bounds.lo === 0 && !isCentred(settings.rules.activations))
-  return bounds && endsAtZero ? { activation, bounds } : undefined
+function endsAtZero(bounds: Bounds, { settings }: Candidate): boolean {
+  const rule = settings.rules.activations
+  const isCentred = rule?.symmetric === true && rule.signed
+  return bounds.lo === undefined || (bounds.lo === 0 && !isCentred)
 }
-
-const absorbs = (target: Target, host: string, activation: string): boolean =>
-  target.fuse.some(({ hosts, chain }) => hosts.includes(host) && chain.length === 1 && chain[0] === activation)
-
-/** Codes symmetric around zero reach as far down as up, so that nothing clips at zero. */
-const isCentred = (rule: { signed: boolean; symmetric: boolean } | undefined): boolean =>
-  rule?.symmetric === true && rule.signed
-
-/** Bounds that a schema tells: non-negative outputs, and constant inputs or attributes called `min` and `max`. */
-export function outputBounds(node: Node, def: OpDef): Bounds | undefined {
-  const [lo, hi] = [bound(node, def, 'min'), bound(node, def, 'max')]
-  if (lo === 'unknown' || hi === 'unknown') return undefined
-  const floor = def.quant.traits?.includes('non-negative') ? 0 : lo
-  return { ...(floor === undefined ? {} : { lo: floor }), ...(hi === undefined ? {} : { hi }) }
-}
-
-function bound(node: Node, def: OpDef, name: 'min' | 'max'): number | undefined | 'unknown' {
-  const attribute = node.attributes.get(name)
-  if (attribute) return attribute.kind === 'float' ? finite(attribute.value) : 'unknown'
-  const value = node.inputs[def.inputs.findIndex((text) => parameter(text).name === name)]
-  if (!value) return undefined
-  return isConstant(value) && value.constant?.size === 1 ? finite(value.constant.numbers()[0] as number) : 'unknown'
-}
-
-/** Exporters write "no bound" as the largest float. */
-const finite = (x: number): number | undefined => (Math.abs(x) < 3.4e38 ? x : undefined)
-
-/** The value that a candidate hands to the world: its own output, or that of the activation that it absorbs. */
-export const handedOver = (candidate: Candidate, fused: Fused | undefined): Value[] =>
-  fused ? fused.activation.outputs.filter((v) => v !== null) : candidate.node.outputs.filter((v) => v !== null)

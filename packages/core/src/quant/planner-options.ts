@@ -1,4 +1,5 @@
 import type { Override } from './plan.ts'
+import type { Dispatch } from './target.ts'
 
 export interface PlannerOptions {
   /** Default `w8a8`. */
@@ -19,6 +20,15 @@ export interface PlannerOptions {
    * Default `integer`.
    */
   readonly smallLayers?: 'float' | 'integer'
+  /** Who is quantized; default the target's habit. */
+  readonly dispatch?: Dispatch
+  /**
+   * Behind the last products: `float` (default, except on targets that run integers only) leaves class probabilities and the decoding
+   * of boxes in float.
+   */
+  readonly tails?: 'float' | 'quantize'
+  /** Bits of the first and the last node that sum products, whatever the scheme; default the target's. */
+  readonly edgeBits?: number
   /** Operator types to leave in float. */
   readonly floatOps?: readonly string[]
   /** Names of nodes to leave in float. Keeping more nodes in float never quantizes a further operator. */

@@ -1,9 +1,10 @@
-import type { Node } from '../ir/index.ts'
+import type { Graph, Node } from '../ir/index.ts'
 import type { Diagnostics } from '../util/index.ts'
 import { matches, overrideText } from './overrides.ts'
 import type { Override, Reason } from './plan.ts'
 import type { PlannerOptions } from './planner-options.ts'
-import { parseScheme, type SchemeRules, schemeRules } from './scheme.ts'
+import { spanOf } from './planner-span.ts'
+import { parseScheme, type Scheme, type SchemeRules, schemeRules } from './scheme.ts'
 import type { Granularity } from './spec.ts'
 import type { Target } from './target.ts'
 
@@ -17,6 +18,8 @@ export interface NodeSettings {
   readonly float: Reason | undefined
   /** True if an override chose the scheme. */
   readonly ownScheme: boolean
+  /** True for the first and the last node that sum products, where these have bits of their own. */
+  readonly isEdge: boolean
 }
 
 /** Looks settings up and remembers which overrides were of use. */
@@ -26,27 +29,34 @@ export class Settings {
   readonly #rules = new Map<string, SchemeRules>()
   readonly #unused: Set<Override>
   readonly #unseenNodes: Set<string>
+  readonly #spans = new Map<Override, ReadonlySet<Node> | undefined>()
+  /** Nodes whose bits are not the scheme's. */
+  readonly #edges = new Map<Node, number>()
   readonly scheme: string
 
-  constructor(options: PlannerOptions, target: Target) {
+  constructor(options: PlannerOptions, target: Target, graph: Graph) {
     this.#options = options
     this.#target = target
     this.scheme = parseScheme(options.scheme ?? 'w8a8').name
     this.#unused = new Set(options.overrides)
     this.#unseenNodes = new Set(options.floatNodes)
+    for (const o of options.overrides ?? []) this.#spans.set(o, spanOf(o, graph))
   }
 
   of(node: Node): NodeSettings {
-    const own = (this.#options.overrides ?? []).filter((o) => matches(o, node.name, node.qualifiedType))
+    const own = (this.#options.overrides ?? []).filter(
+      (o) => matches(o, node.name, node.qualifiedType) && (this.#spans.get(o)?.has(node) ?? true),
+    )
     for (const o of own) this.#unused.delete(o)
     this.#unseenNodes.delete(node.name)
     const withScheme = own.findLast((o) => o.scheme !== undefined)
     return {
-      rules: this.#rulesOf(withScheme?.scheme ?? this.scheme),
+      rules: this.#rulesOf(withScheme?.scheme ?? this.scheme, withScheme ? undefined : this.#edges.get(node)),
       observer: own.findLast((o) => o.observer !== undefined)?.observer,
       granularity: own.findLast((o) => o.granularity !== undefined)?.granularity,
       float: this.#floatReason(node, withScheme),
       ownScheme: withScheme !== undefined,
+      isEdge: !withScheme && this.#edges.has(node),
     }
   }
 
@@ -65,15 +75,22 @@ export class Settings {
     }
   }
 
-  #rulesOf(scheme: string): SchemeRules {
-    let rules = this.#rules.get(scheme)
+  /** Gives a node bits of its own, unless an override speaks of it. */
+  setEdge(node: Node, bits: number): void {
+    this.#edges.set(node, bits)
+  }
+
+  #rulesOf(name: string, bits?: number): SchemeRules {
+    const key = `${name}@${bits ?? ''}`
+    let rules = this.#rules.get(key)
     if (!rules) {
       const { activations, perTensor } = this.#options
-      rules = schemeRules(parseScheme(scheme), this.#target, {
+      const scheme = parseScheme(name)
+      rules = schemeRules(bits === undefined ? scheme : widened(scheme, bits), this.#target, {
         ...(activations ? { activations } : {}),
         ...(perTensor ? { weightGranularity: 'tensor' as const } : {}),
       })
-      this.#rules.set(scheme, rules)
+      this.#rules.set(key, rules)
     }
     return rules
   }
@@ -92,3 +109,9 @@ export class Settings {
 }
 
 const reason = (code: string, text: string): Reason => ({ code, text })
+
+/** The roles that a scheme quantizes, at these bits. */
+function widened(scheme: Scheme, bits: number): Scheme {
+  const { weights, activations } = scheme
+  return { ...scheme, ...(weights && { weights: { ...weights, bits } }), ...(activations && { activations: { bits } }) }
+}

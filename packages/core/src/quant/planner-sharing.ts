@@ -3,6 +3,7 @@ import { Groups } from './groups.ts'
 import type { ParamSource } from './plan.ts'
 import type { Candidate } from './planner-candidates.ts'
 import type { Selection } from './planner-select.ts'
+import type { Alignment } from './target.ts'
 
 /** Who shares a scale with whom, and whose elements contain whose. */
 export interface Sharing {
@@ -28,16 +29,32 @@ export function shareScales(selection: Selection): Sharing {
       follows.set(output, input)
     }
   }
-  for (const c of selection.chosen.values())
+  for (const c of selection.chosen.values()) {
     if (c.rule.share === 'all-inputs') shareJoin(c, selection, { groups, follows })
+    if (c.rule.align) align(c, c.rule.align, selection, { groups, follows })
+  }
   return { groups, follows }
 }
 
-function shareJoin(
-  c: Candidate,
-  selection: Selection,
-  sharing: { groups: Groups<Value>; follows: Map<Value, Value> },
-): void {
+type Open = { groups: Groups<Value>; follows: Map<Value, Value> }
+
+/** Makes scales equal because the kernel cannot convert, whatever it costs other readers. */
+function align(c: Candidate, how: Alignment, selection: Selection, sharing: Open): void {
+  const inputs = c.data.flatMap((i) => c.node.inputs[i] ?? []).filter((v) => selection.isQuantized(v))
+  const outputs = selection.outputs(c).filter((v) => selection.isQuantized(v))
+  const [first] = how === 'output' ? outputs : inputs
+  if (!first || how === 'none') return
+  const others = how === 'large' ? inputs : how === 'output' ? inputs : outputs
+  for (const other of others) {
+    sharing.groups.union(first, other)
+    if (how === 'large' || other === first) continue
+    const root = rootOf(other, sharing.follows)
+    // A range that the operator guarantees, or a value that others have joined, is measured beside the others: the union serves all.
+    if (root !== rootOf(first, sharing.follows) && root === other) sharing.follows.set(other, first)
+  }
+}
+
+function shareJoin(c: Candidate, selection: Selection, sharing: Open): void {
   const [output] = selection.outputs(c)
   const inputs = c.data.flatMap((i) => c.node.inputs[i] ?? [])
   // Codes that end where a Relu or Clip does can be shared with their like only: a wider range would bring the Relu back.

@@ -1,14 +1,14 @@
 import type { Graph, Value } from '../ir/index.ts'
 import { type Diagnostics, must } from '../util/index.ts'
-import { quantSpec } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
+import { isNonNegative, outputBounds } from './planner-bounds.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
-import { outputBounds } from './planner-fusion.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import type { Selection } from './planner-select.ts'
 import { fixedRangeOf, rootOf, type Sharing, shareScales } from './planner-sharing.ts'
-import { biasPlan, ConstantPlans, weightPlan } from './planner-weights.ts'
-import type { QuantSpec } from './spec.ts'
+import { biasPlan, ConstantPlans, specOf, weightPlan } from './planner-weights.ts'
+import { perTensor, type QuantSpec } from './spec.ts'
+import type { ActivationRule } from './target.ts'
 
 /** Everything that tensor plans are made from. */
 export interface TensorContext extends PlanContext {
@@ -24,7 +24,7 @@ export function planTensors(selection: Selection, cx: TensorContext): TensorPlan
   const plans = new Set<TensorPlan>()
   const addActivation = (value: Value | null) => {
     const plan = value && activations.get(value)
-    if (plan) plans.add(plan)
+    if (plan && !activations.isRepeat(value)) plans.add(plan)
   }
   for (const value of cx.graph.inputs) addActivation(value)
   for (const node of cx.graph.nodes) {
@@ -39,6 +39,10 @@ function* constantsOf(c: Candidate, activations: ActivationPlans, constants: Con
   const { node } = c
   const observer = c.settings.observer ?? cx.options.weightObserver ?? 'minmax'
   const input = c.kind === 'weights' ? undefined : activations.get(must(node.inputs[c.data[0] ?? 0], 'data input'))
+  for (const i of input ? c.fills : []) {
+    const value = node.inputs[i]
+    if (value && input) yield constants.addFill(value, node, input)
+  }
   for (const i of c.constants) {
     const value = node.inputs[i]
     if (!value || !input) continue
@@ -52,7 +56,7 @@ function* constantsOf(c: Candidate, activations: ActivationPlans, constants: Con
   yield weight
   const bias = c.bias === undefined ? null : node.inputs[c.bias]
   const rule = cx.target.bias
-  if (bias && input && rule) yield constants.add(bias, node, biasPlan(c, bias, input, weight, rule.bits))
+  if (bias && input && rule) yield constants.add(bias, node, biasPlan(c, bias, input, weight, rule, observer))
 }
 
 /** Plans of activations by value; members of a group agree on spec and observer. */
@@ -80,6 +84,15 @@ class ActivationPlans {
     return this.#plans.get(value)
   }
 
+  /** True for the result of a node that moves codes, on a target whose artefacts do not quantize it once more. */
+  isRepeat(value: Value): boolean {
+    if (this.#cx.target.repeats !== 'drop') return false
+    const maker = this.#maker(value)
+    const source = maker?.kind === 'pass' ? maker.node.inputs[0] : undefined
+    const before = source && this.#plans.get(source)
+    return before?.group !== undefined && before.group === this.#plans.get(value)?.group
+  }
+
   #planGroup(members: readonly Value[]): void {
     const spec = this.#agree(members)
     const group = must(members[0], 'member of a group').name
@@ -101,8 +114,8 @@ class ActivationPlans {
   /** The spec of a group: that of its members, or the widest where exceptions disagree. */
   #agree(members: readonly Value[]): QuantSpec {
     const specs = members.map((value) => this.#spec(value))
-    const widest = specs.reduce((a, b) => (b.bits > a.bits ? b : a))
-    const other = specs.findIndex((spec) => JSON.stringify(spec) !== JSON.stringify(widest))
+    const widest = specs.reduce((a, b) => (b.bits > a.bits || (b.bits === a.bits && b.signed && !a.signed) ? b : a))
+    const other = specs.findIndex((spec) => spec.bits !== widest.bits)
     const [first] = members
     if (other >= 0 && first) {
       const text = `"${members[other]?.name}" and "${first.name}" share one scale, but exceptions want ${specs[other]?.bits} and ${widest.bits} bits`
@@ -115,8 +128,20 @@ class ActivationPlans {
   }
 
   #spec(value: Value): QuantSpec {
-    const c = this.#maker(value) ?? must(this.#selection.integerReaders(value)[0], `reader of "${value.name}"`)
-    return quantSpec({ ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations })
+    const rule = this.#ruleFor(value)
+    const unsigned = rule.unsignedWherePossible && rule.signed && isNonNegative(value, this.#cx.ops)
+    return specOf(unsigned ? { ...rule, signed: false } : rule, perTensor(), this.#cx.target)
+  }
+
+  /** The rule of the node that makes the value, or of the first that reads it; at more bits where a node at the edge reads it. */
+  #ruleFor(value: Value): ActivationRule {
+    const inputsOnly = this.#cx.target.points === 'inputs'
+    const readers = this.#selection.integerReaders(value).map((r) => r.candidate)
+    const c =
+      (inputsOnly ? readers[0] : undefined) ?? this.#maker(value) ?? must(readers[0], `reader of "${value.name}"`)
+    const rule = { ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations }
+    const edges = readers.filter((r) => r.settings.isEdge).map((r) => r.settings.rules.activations?.bits ?? 0)
+    return { ...rule, bits: Math.max(rule.bits, ...edges) }
   }
 
   #maker(value: Value): Candidate | undefined {
@@ -128,10 +153,22 @@ class ActivationPlans {
     const own = this.#ownObserver(value)
     const followed = this.#followed(value)
     if (followed) return { kind: 'follow', value: followed.name }
+    const exact = this.#fixedOutput(value)
+    if (exact) return exact
     const fixed = own
       ? undefined
       : (fixedRangeOf(value, this.#selection, this.#sharing.follows) ?? this.#knownRange(value))
     return fixed ?? { kind: 'calibrate', observer: own ?? this.#cx.options.observer ?? 'minmax' }
+  }
+
+  /** The scale that the backend's kernel has built in. */
+  #fixedOutput(value: Value): ParamSource | undefined {
+    const maker = this.#maker(value)
+    const fixed = maker?.rule.fixedOutput
+    if (!fixed || !maker.node.outputs.includes(value)) return undefined
+    const { quantMin, quantMax } = this.#spec(value)
+    const at = (code: number) => (code - fixed.zeroPoint) * fixed.scale
+    return { kind: 'fixed', range: { lo: at(quantMin), hi: at(quantMax) } }
   }
 
   /** A float operator may guarantee a range too. */
@@ -153,13 +190,14 @@ class ActivationPlans {
     const made = value.producer && (settings.of(value.producer).observer ?? this.#maker(value)?.settings.observer)
     if (made) return made
     if (this.#maker(value)) return undefined
-    return this.#selection.integerReaders(value).find((c) => c.settings.observer)?.settings.observer
+    const readers = this.#selection.integerReaders(value)
+    return readers.find((r) => r.candidate.settings.observer)?.candidate.settings.observer
   }
 
   #readers(value: Value): Pick<TensorPlan, 'readers' | 'graphOutput'> {
     // A kernel hands over codes as soon as one reader wants them, and then nothing else: all read the dequantized value.
-    const all = this.#maker(value) !== undefined
-    const readers = all ? value.consumers() : this.#selection.integerReaders(value).map((c) => c.node)
+    const all = this.#cx.target.points !== 'inputs' && this.#maker(value) !== undefined
+    const readers = all ? value.consumers() : this.#selection.integerReaders(value).map((r) => r.node)
     const isOutput = all && this.#cx.graph.isOutput(value)
     return { readers: readers.map((node) => node.name), ...(isOutput ? { graphOutput: true as const } : {}) }
   }
@@ -173,9 +211,9 @@ class ActivationPlans {
 
   #reason(value: Value, groupSize: number): Reason {
     const shared = groupSize > 1 ? `, on one scale with ${groupSize - 1} more` : ''
-    const maker = this.#maker(value)
+    const reader = this.#selection.integerReaders(value)[0]?.node
+    const maker = reader && this.#cx.target.points === 'inputs' ? undefined : this.#maker(value)
     if (!maker) {
-      const reader = this.#selection.integerReaders(value)[0]?.node
       return {
         code: 'INTEGER_READER',
         text: `read by the integer kernel of ${reader?.opType} "${reader?.name}"${shared}`,

@@ -5,7 +5,7 @@ import { quantSpec } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
 import { type Granularity, perChannel, perGroup, perTensor, type QuantSpec } from './spec.ts'
-import type { TensorRule } from './target.ts'
+import type { BiasRule, Target, TensorRule } from './target.ts'
 
 /** Plans of constants. One entry for each form that a constant is needed in: readers that agree share it. */
 export class ConstantPlans {
@@ -26,6 +26,25 @@ export class ConstantPlans {
     this.#byForm.set(form, entry)
     return entry
   }
+
+  /** A constant in units of a node's input, in that input's codes. */
+  addFill(value: Value, node: Node, input: TensorPlan): TensorPlan {
+    const text = `constant of ${node.opType} in units of its input, in the codes of "${input.value}"`
+    const source: ParamSource = { kind: 'follow', value: input.value }
+    const plan = { role: 'fill' as const, spec: input.spec, source, reason: { code: 'FILL', text } }
+    return { value: value.name, ...plan, group: input.group, readers: [node.name] }
+  }
+}
+
+/** A spec in a target's arithmetic. */
+export function specOf(rule: TensorRule, granularity: Granularity, target: Target): QuantSpec {
+  const rounding = rule.rounding ?? target.rounding
+  return {
+    ...quantSpec(rule, granularity),
+    ...(rounding === 'half-even' ? {} : { rounding }),
+    ...(target.reciprocal ? { reciprocal: true } : {}),
+    ...(target.addThenRound ? { addThenRound: true } : {}),
+  }
 }
 
 /** Spec and reason of a candidate's constant weight. */
@@ -36,18 +55,33 @@ export function weightPlan(
   cx: PlanContext,
 ): Pick<TensorPlan, 'role' | 'spec' | 'source' | 'reason'> {
   const { rule, granularity, reason } = weightRule(c, value, cx)
-  return { role: 'weight', spec: quantSpec(rule, granularity), source: { kind: 'weight', observer }, reason }
+  return { role: 'weight', spec: specOf(rule, granularity, cx.target), source: { kind: 'weight', observer }, reason }
 }
 
 function weightRule(c: Candidate, value: Value, cx: PlanContext) {
   const { rules, granularity: wanted } = c.settings
-  const rule: TensorRule = { ...must(rules.weights, 'rule for weights'), ...c.rule.weights }
+  const rule: TensorRule = {
+    ...must(rules.weights, 'rule for weights'),
+    ...c.rule.weights,
+    ...(isOfShape(c, cx) ? c.rule.weightsOf?.rule : {}),
+  }
   const rank = value.constant?.dims.length ?? 0
   const attrs = readAttrs(c.def, c.node, versionIn(c.def, cx.model) ?? c.def.since[0] ?? 1)
-  const axis = c.def.weightChannelAxis?.(attrs, rank)
+  const axis = c.rule.channelAxis ?? c.def.weightChannelAxis?.(attrs, rank)
   const kind = wanted ?? (rules.groupSize ? 'group' : rule.granularity)
   const { granularity, text } = weightGranularity(c, kind, axis, rank)
   return { rule, granularity, reason: { code: 'WEIGHT', text: `constant weight of ${c.node.opType}: ${text}` } }
+}
+
+/** True for a plain convolution of the kernel shape that the rule singles out. */
+function isOfShape(c: Candidate, { model }: PlanContext): boolean {
+  const wanted = c.rule.weightsOf?.kernel
+  if (!wanted) return false
+  const dims = c.weight === undefined ? undefined : c.node.inputs[c.weight]?.constant?.dims
+  const attrs: Record<string, unknown> = readAttrs(c.def, c.node, versionIn(c.def, model) ?? c.def.since[0] ?? 1)
+  const ones = (name: string) => ((attrs[name] as readonly number[] | undefined) ?? []).every((n) => n === 1)
+  const isKernel = dims?.slice(2).join() === wanted.join()
+  return isKernel && ones('strides') && ones('dilations') && (attrs.group ?? 1) === 1
 }
 
 function weightGranularity(
@@ -68,15 +102,22 @@ function weightGranularity(
   return { granularity: perChannel(axis), text: `one scale for each output channel (axis ${axis})` }
 }
 
-/** The bias lives on the accumulator's grid: int32, scale = scale(input) · scale(weight). */
+/** The bias lives on the accumulator's grid, scale(input) · scale(weight), unless the backend gives it a scale of its own. */
 export function biasPlan(
   c: Candidate,
   bias: Value,
   input: TensorPlan,
   weight: TensorPlan,
-  bits: number,
+  rule: BiasRule,
+  observer: string,
 ): Pick<TensorPlan, 'role' | 'spec' | 'source' | 'reason'> {
+  const { bits, powerOfTwo } = rule
   const axis = (bias.constant?.dims.length ?? 1) - 1
+  if (rule.scale === 'own') {
+    const own = { bits, signed: true, symmetric: true, ...(powerOfTwo ? { powerOfTwo } : {}) }
+    const reason = { code: 'BIAS_OWN', text: `bias of ${c.node.opType}, which the target gives a scale of its own` }
+    return { role: 'bias', spec: quantSpec(own), source: { kind: 'weight', observer }, reason }
+  }
   const granularity = weight.spec.granularity.kind === 'tensor' ? perTensor() : perChannel(axis)
   const spec: QuantSpec = quantSpec({ bits, signed: true, symmetric: true }, granularity)
   const source: ParamSource = { kind: 'bias', input: input.group, weight: weight.group }

@@ -3,11 +3,12 @@ import { nodeMacs, type OpRegistry } from '../ops/index.ts'
 import { Diagnostics, invariant } from '../util/index.ts'
 import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
 import { type Candidate, eligibility, type PlanContext } from './planner-candidates.ts'
-import { type Fused, fusedActivation } from './planner-fusion.ts'
+import { fuseAll } from './planner-fusion.ts'
 import { tooSmall } from './planner-head.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { Selection } from './planner-select.ts'
 import { Settings } from './planner-settings.ts'
+import { dropTails } from './planner-tails.ts'
 import { planTensors } from './planner-tensors.ts'
 import { storageDType } from './spec.ts'
 import type { Target } from './target.ts'
@@ -32,10 +33,18 @@ export function planQuantization(
   const { graph } = model
   const diagnostics = new Diagnostics()
   refuseQuantized(model, ops, diagnostics)
-  const settings = new Settings(options, target)
-  const cx: PlanContext = { model, target, ops, settings }
-  const { candidates, refused } = sortNodes(graph, cx)
-  const selection = new Selection(candidates, fuse(candidates, cx))
+  const settings = new Settings(options, target, graph)
+  const cx: PlanContext = {
+    model,
+    target,
+    ops,
+    settings,
+    dispatch: options.dispatch ?? target.dispatch ?? 'neighbours',
+  }
+  const { candidates, refused } = markEdges(sortNodes(graph, cx), options.edgeBits ?? target.edgeBits, cx)
+  const selection = new Selection(candidates, fuseAll(candidates, cx), cx)
+  const tails = options.tails ?? (target.fallback === 'none' ? 'quantize' : 'float')
+  if (tails === 'float') dropTails(selection, cx, diagnostics)
   if (options.smallLayers === 'float') selection.dropHead((c) => tooSmall(c, cx))
   const tensors = planTensors(selection, { ...cx, graph, options, diagnostics })
   const nodes = planNodes(selection, refused, tensors, cx)
@@ -71,6 +80,17 @@ function reportNothing(nodes: readonly NodePlan[], diagnostics: Diagnostics): vo
   diagnostics.warn('PLAN_NOTHING', 'no operator of the model can be quantized', { notes: [...reasons].slice(0, 10) })
 }
 
+type Sorted = ReturnType<typeof sortNodes>
+
+/** Gives the first and the last node that sum products the bits that edges have, whatever the scheme. */
+function markEdges(sorted: Sorted, bits: number | undefined, cx: PlanContext): Sorted {
+  const products = sorted.candidates.filter((c) => c.kind === 'accumulate' || c.kind === 'weights')
+  const [first, last] = [products[0], products.at(-1)]
+  if (bits === undefined || !first || !last) return sorted
+  for (const { node } of [first, last]) cx.settings.setEdge(node, bits)
+  return sortNodes(cx.model.graph, cx)
+}
+
 function sortNodes(graph: Graph, cx: PlanContext): { candidates: Candidate[]; refused: Map<Node, Reason> } {
   const candidates: Candidate[] = []
   const refused = new Map<Node, Reason>()
@@ -85,29 +105,18 @@ function sortNodes(graph: Graph, cx: PlanContext): { candidates: Candidate[]; re
   return { candidates, refused }
 }
 
-function fuse(candidates: readonly Candidate[], cx: PlanContext): Map<Node, Fused> {
-  const fused = new Map<Node, Fused>()
-  for (const c of candidates) {
-    const activation = fusedActivation(c, cx)
-    if (activation) fused.set(c.node, activation)
-  }
-  return fused
-}
-
 function planNodes(
   selection: Selection,
   refused: ReadonlyMap<Node, Reason>,
   tensors: readonly TensorPlan[],
   cx: PlanContext,
 ): NodePlan[] {
-  const absorbed = new Map([...selection.fused].map(([node, { activation }]) => [activation, node]))
   const codes = new Map<string, TensorPlan[]>()
   for (const t of tensors) for (const reader of t.readers) codes.set(reader, [...(codes.get(reader) ?? []), t])
   const nodes: NodePlan[] = []
   for (const graph of allGraphs(cx.model)) {
     for (const node of graph.nodes) {
-      const verdict =
-        graph === cx.model.graph ? decide(node, selection, refused, absorbed, codes, cx) : float(NESTED_GRAPH)
+      const verdict = graph === cx.model.graph ? decide(node, selection, refused, codes, cx) : float(NESTED_GRAPH)
       const macs = nodeMacs(node, cx.model, cx.ops)
       nodes.push({ node: node.name, opType: node.qualifiedType, ...verdict, ...(macs === undefined ? {} : { macs }) })
     }
@@ -127,21 +136,39 @@ function decide(
   node: Node,
   selection: Selection,
   refused: ReadonlyMap<Node, Reason>,
-  absorbed: ReadonlyMap<Node, Node>,
   tensors: ReadonlyMap<string, readonly TensorPlan[]>,
   cx: PlanContext,
 ): Verdict {
   const chosen = selection.chosen.get(node)
   if (chosen) return decideChosen(chosen, tensors.get(node.name) ?? [], cx)
-  const producer = absorbed.get(node)
-  const host = producer && selection.chosen.get(producer)
-  if (host && selection.outputs(host).some((value) => selection.isQuantized(value))) {
-    const text = `the quantizer behind it clips as it does, so that ${host.node.opType} "${host.node.name}" absorbs it`
-    return { decision: 'fused', reason: { code: 'FUSED', text } }
-  }
-  const reason = selection.dropped.get(node) ?? refused.get(node)
+  const absorbed = absorption(node, selection)
+  if (absorbed) return { decision: 'fused', reason: absorbed }
+  const reason = selection.dropped.get(node) ?? refused.get(node) ?? notAbsorbed(node, selection)
   invariant(reason, () => `no reason for "${node.name}"`)
   return float(reason)
+}
+
+/** How the host takes a node over, if it runs in integers itself and its result is quantized. */
+function absorption(node: Node, selection: Selection): Reason | undefined {
+  const host = selection.hosts.get(node)
+  const fused = host && selection.chosen.has(host.node) && selection.fused.get(host.node)
+  if (!fused) return undefined
+  const name = `${host.node.opType} "${host.node.name}"`
+  if (fused.pattern.clips !== 'codes') {
+    return { code: 'FUSED', text: `${name} computes it in the same kernel (${fused.pattern.name})` }
+  }
+  if (!selection.isQuantized(fused.output)) return undefined
+  return { code: 'FUSED', text: `the quantizer behind it clips as it does, so that ${name} absorbs it` }
+}
+
+function notAbsorbed(node: Node, selection: Selection): Reason | undefined {
+  const host = selection.hosts.get(node)
+  return (
+    host && {
+      code: 'HOST_FLOAT',
+      text: `${host.node.opType} "${host.node.name}", which would absorb it, stays in float`,
+    }
+  )
 }
 
 function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target }: PlanContext): Verdict {

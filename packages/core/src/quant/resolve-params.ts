@@ -28,11 +28,12 @@ export function resolveParams(
   const params = new Map<string, QuantParams>()
   for (const [group, members] of groupsOf(plan)) {
     const [first] = members
-    if (!first || first.role === 'bias') continue
-    const found = first.role === 'weight' ? chosen.weights?.get(group) : undefined
-    params.set(group, found ?? (first.role === 'weight' ? fromData(first, values) : fromRanges(members, chosen)))
+    if (!first || first.source.kind === 'bias') continue
+    const isConstant = first.source.kind === 'weight'
+    const found = isConstant ? chosen.weights?.get(group) : undefined
+    params.set(group, found ?? (isConstant ? fromData(first, values) : fromRanges(members, chosen)))
   }
-  const biases = plan.tensors.filter((t) => t.role === 'bias')
+  const biases = plan.tensors.filter((t) => t.source.kind === 'bias')
   for (const bias of biases) raiseForBias(bias, plan, values, params, diagnostics)
   for (const bias of biases) params.set(bias.group, biasParams(bias, values, params))
   return params

@@ -1,5 +1,5 @@
 import { problem } from '../util/index.ts'
-import type { Target, TensorRule } from './target.ts'
+import type { ActivationRule, Target, TensorRule } from './target.ts'
 
 /** Bit widths by role; a role that is missing stays float. */
 export interface Scheme {
@@ -41,7 +41,7 @@ export interface SchemeRules {
   readonly scheme: Scheme
   readonly weights: TensorRule | undefined
   readonly groupSize: number | undefined
-  readonly activations: TensorRule | undefined
+  readonly activations: ActivationRule | undefined
 }
 
 export interface RuleOptions {
@@ -83,7 +83,8 @@ function checkBits(scheme: Scheme, role: 'weights' | 'activations', target: Targ
 }
 
 /** At fewer bits than the target's own the lowest code is too much to give away (3 % of the range at 5 bits, 7 % at 4). */
-function withBits(rule: TensorRule, bits: number): TensorRule {
-  const { narrow = false, ...rest } = rule
-  return { ...rest, bits, narrow: narrow && bits === rule.bits }
+function withBits<R extends TensorRule>(rule: R, bits: number): R {
+  if (bits === rule.bits) return rule
+  const { narrow: _narrow, codes: _codes, ...rest } = rule
+  return { ...(rest as R), bits, narrow: false }
 }

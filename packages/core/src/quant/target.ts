@@ -90,7 +90,9 @@ export interface FusePattern {
  * what sums products, until an operator without a kernel. `aggressive`: the same, looking through operators without kernels.
  * `conv-to-conv`: what lies between two that sum products. `listed`: every operator with a kernel.
  */
-export type Dispatch = 'neighbours' | 'conservative' | 'aggressive' | 'conv-to-conv' | 'listed'
+export type Dispatch = (typeof DISPATCHES)[number]
+
+export const DISPATCHES = ['neighbours', 'conservative', 'aggressive', 'conv-to-conv', 'listed'] as const
 
 /** A backend as data. See docs/targets for the source of each table. */
 export interface Target {
@@ -123,6 +125,12 @@ export interface Target {
   /** By operator type; operators of other domains as `domain::Type`. Types that are missing stay float. */
   readonly ops: Readonly<Record<string, OpRule>>
   readonly fuse: readonly FusePattern[]
+  /**
+   * `none`: the backend runs integers only, so that no node that it knows is left in float for accuracy's sake.
+   */
+  readonly fallback?: 'none'
+  /** `drop`: no quantizer behind a node that moves codes, since its result is on the grid already. Default `keep`. */
+  readonly repeats?: 'drop'
   /** First and last node that sum products, weights and inputs, at this width whatever the scheme (academic setting). */
   readonly edgeBits?: number
   readonly minOpset: number

@@ -105,7 +105,7 @@ function specsAllowed(plan: QuantPlan, target: Target): void {
 }
 
 function kernelTypes(tensor: TensorPlan, target: Target): readonly string[] {
-  if (tensor.role === 'bias') return [`int${target.bias?.bits}`]
+  if (tensor.role === 'bias') return [storageDType({ bits: target.bias?.bits ?? 0, signed: true })]
   // An operand that is constant but not a product's weight is an activation to its kernel.
   return tensor.role === 'weight' ? target.kernels.weights : target.kernels.activations
 }

@@ -19,5 +19,5 @@ export const Clip = defineOp({
     if (typeof low !== 'number' || typeof high !== 'number') return undefined
     return cx.elements(0)?.map((x) => (typeof x === 'number' ? Math.min(high, Math.max(low, x)) : null))
   },
-  quant: { roles: ['activation', 'parameter', 'parameter'], traits: ['fusable-activation'] },
+  quant: { roles: ['activation', 'fill', 'fill'], traits: ['fusable-activation'] },
 })

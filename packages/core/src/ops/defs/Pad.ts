@@ -14,7 +14,7 @@ export const Pad = defineOp({
   before: { 18: { inputs: ['data', 'pads', 'constant_value?'] }, 11: { inputs: ['data'] } },
   infer: (cx) => [typed(cx, padShape(cx, cx.attrs.pads))],
   // Not scale-preserving: the constant is an element of its own.
-  quant: { roles: ['activation', 'parameter', 'parameter', 'parameter'] },
+  quant: { roles: ['activation', 'parameter', 'fill', 'parameter'] },
 })
 
 /** Pads are all begins, then all ends, of the given axes; negative ones crop. */

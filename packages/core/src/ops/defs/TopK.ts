@@ -18,5 +18,5 @@ export const TopK = defineOp({
     const shape = x?.map((d, i) => (i === axis ? k : d))
     return [typed(cx, shape), tensorType('int64', shape)]
   },
-  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
+  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving', 'selecting'] },
 })

@@ -54,4 +54,5 @@ export const NonMaxSuppression = defineOp({
   outputs: ['selected_indices'],
   attrs: { center_point_box: int(0) },
   infer: () => [tensorType('int64', [null, 3])],
+  quant: { traits: ['selecting'] },
 })

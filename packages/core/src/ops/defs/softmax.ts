@@ -24,6 +24,6 @@ const softmax = (type: string, quant: QuantTraits) =>
     quant: { roles: ['activation'], ...quant },
   })
 
-export const Softmax = softmax('Softmax', { traits: ['non-negative'], fixedRange: [0, 1] })
-export const LogSoftmax = softmax('LogSoftmax', {})
+export const Softmax = softmax('Softmax', { traits: ['non-negative', 'normalizing'], fixedRange: [0, 1] })
+export const LogSoftmax = softmax('LogSoftmax', { traits: ['normalizing'] })
 export const Hardmax = softmax('Hardmax', { traits: ['non-negative'], fixedRange: [0, 1] })
