@@ -1,12 +1,13 @@
 import type { Graph, Value } from '../ir/index.ts'
 import { type Diagnostics, must } from '../util/index.ts'
+import { quantSpec } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
 import { isNonNegative, outputBounds } from './planner-bounds.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import type { Selection } from './planner-select.ts'
 import { fixedRangeOf, rootOf, type Sharing, shareScales } from './planner-sharing.ts'
-import { biasPlan, ConstantPlans, specOf, weightPlan } from './planner-weights.ts'
+import { biasPlan, ConstantPlans, weightPlan } from './planner-weights.ts'
 import { perTensor, type QuantSpec } from './spec.ts'
 import type { ActivationRule } from './target.ts'
 
@@ -130,7 +131,7 @@ class ActivationPlans {
   #spec(value: Value): QuantSpec {
     const rule = this.#ruleFor(value)
     const unsigned = rule.unsignedWherePossible && rule.signed && isNonNegative(value, this.#cx.ops)
-    return specOf(unsigned ? { ...rule, signed: false } : rule, perTensor(), this.#cx.target)
+    return quantSpec(unsigned ? { ...rule, signed: false } : rule, perTensor(), this.#cx.target)
   }
 
   /** The rule of the node that makes the value, or of the first that reads it; at more bits where a node at the edge reads it. */

@@ -5,7 +5,7 @@ import { quantSpec } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
 import { type Granularity, perChannel, perGroup, perTensor, type QuantSpec } from './spec.ts'
-import type { BiasRule, Target, TensorRule } from './target.ts'
+import type { BiasRule, TensorRule } from './target.ts'
 
 /** Plans of constants. One entry for each form that a constant is needed in: readers that agree share it. */
 export class ConstantPlans {
@@ -36,17 +36,6 @@ export class ConstantPlans {
   }
 }
 
-/** A spec in a target's arithmetic. */
-export function specOf(rule: TensorRule, granularity: Granularity, target: Target): QuantSpec {
-  const rounding = rule.rounding ?? target.rounding
-  return {
-    ...quantSpec(rule, granularity),
-    ...(rounding === 'half-even' ? {} : { rounding }),
-    ...(target.reciprocal ? { reciprocal: true } : {}),
-    ...(target.addThenRound ? { addThenRound: true } : {}),
-  }
-}
-
 /** Spec and reason of a candidate's constant weight. */
 export function weightPlan(
   c: Candidate,
@@ -55,7 +44,7 @@ export function weightPlan(
   cx: PlanContext,
 ): Pick<TensorPlan, 'role' | 'spec' | 'source' | 'reason'> {
   const { rule, granularity, reason } = weightRule(c, value, cx)
-  return { role: 'weight', spec: specOf(rule, granularity, cx.target), source: { kind: 'weight', observer }, reason }
+  return { role: 'weight', spec: quantSpec(rule, granularity, cx.target), source: { kind: 'weight', observer }, reason }
 }
 
 function weightRule(c: Candidate, value: Value, cx: PlanContext) {
