@@ -180,8 +180,12 @@ describe.each(CASES)('ONNX Runtime runs $name in integers', ({ build, kernels, o
     const known = result.optimizedOps.filter((op) => /^(QLinear|QGemm|MatMulInteger)/.test(op))
     expect(known).toEqual([...kernels].sort())
     expect(result.optimizedOps.filter((op) => FLOAT_KERNELS.test(op))).toEqual([])
+    // The form with integer operators names the kernels that ONNX Runtime chose, and they do the same.
+    expect(result.operators.ops.filter((op) => /^(QLinear|QGemm|MatMulInteger)/.test(op))).toEqual([...kernels].sort())
+    expect(result.operators.ops.filter((op) => FLOAT_KERNELS.test(op))).toEqual([])
     for (const name of Object.keys(outputs)) {
       const spread = reach(result.float[name])
+      expect(maxDifference(result.operators.outputs[name], result.integer[name])).toBe(0)
       // A code's rounding may fall the other way in a float simulation, and a later layer may carry it on: 2 % of the range.
       expect(maxDifference(result.integer[name], result.simulated[name])).toBeLessThanOrEqual(0.02 * spread)
       // 8 bits on three layers of random weights: a wrong axis, scale or bias misses by whole units of the range.

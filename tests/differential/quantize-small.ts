@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Feeds, LoadOptions } from '@fewbit/core/engine'
+import { qoperator } from '@fewbit/core/exporters'
 import {
   type Attribute,
   attribute,
@@ -100,6 +101,8 @@ export interface SmallResult {
   readonly diagnostics: Diagnostics
   readonly feeds: Feeds
   readonly params: ParamsTable
+  /** Of the form with integer operators, with its operators. */
+  readonly operators: { readonly ops: readonly string[]; readonly outputs: Feeds }
 }
 
 /** Plans, measures on one random feed, materializes and runs: float, fused integers, and unfused simulation. */
@@ -113,6 +116,8 @@ export async function quantizeSmall(float: Model, options: PlannerOptions = {}):
   const model = materialize(cloneModel(float), plan, params)
   const bytes = serializeModel(model)
   const { ops, outputs: integer } = await runOptimized(bytes, feeds)
+  const [written] = qoperator.emit({ name: 'small', model: cloneModel(float), plan, params, target: onnxruntime })
+  const operators = written?.kind === 'model' ? written.model : float
   return {
     plan,
     model,
@@ -123,6 +128,10 @@ export async function quantizeSmall(float: Model, options: PlannerOptions = {}):
     diagnostics,
     feeds,
     params,
+    operators: {
+      ops: [...operators.graph.nodes].map((node) => node.opType).sort(),
+      outputs: await run(serializeModel(operators), feeds, {}),
+    },
   }
 }
 
