@@ -145,7 +145,7 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
     .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(OBSERVERS)]))
     .addOption(new Option('--target <name>', 'backend').choices(Object.keys(TARGETS)))
-    .option('--scheme <scheme>', 'bits of weights and activations (default w8a8)')
+    .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
     .option('--per-tensor', 'one scale per weight tensor instead of one per channel')
     .addOption(
       new Option('--small-layers <form>', 'input layers too small for fast integer kernels').choices([

@@ -30,7 +30,7 @@ export function whyCommand(program: Command, invocation: Invocation): void {
     .description('Explains the decision for one node of a float model: the rule, its tensors, and who shares a scale.')
     .argument('<model>', 'the float ONNX file')
     .requiredOption('--node <name>', 'name of the node')
-    .option('--scheme <scheme>', 'bits of weights and activations (default w8a8)')
+    .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
     .option('--per-tensor', 'one scale per weight tensor')
     .option('--override <rule>', 'exception, as for quantize; may be repeated', collect)
     .option('--json', 'print one JSON document')

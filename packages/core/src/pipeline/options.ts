@@ -23,7 +23,7 @@ const overrideSchema = z.strictObject({
 /** The part of quantize's options that is plain data: what a recipe holds. */
 export const quantizeSettings = z.strictObject({
   target: z.string().default('onnxruntime'),
-  scheme: z.string().default('w8a8'),
+  scheme: z.string().optional(),
   /** `auto` measures which observer and which float exceptions serve this network best. */
   observer: z.enum(['auto', ...observers]).default('auto'),
   observerOptions: z.record(z.string(), z.number()).default({}),
@@ -48,7 +48,8 @@ export const quantizeSettings = z.strictObject({
   seed: z.int().nonnegative().default(1),
 })
 
-export type QuantizeSettings = z.infer<typeof quantizeSettings>
+/** With the scheme that the target is mostly asked for, where the options named none. */
+export type QuantizeSettings = z.infer<typeof quantizeSettings> & { readonly scheme: string }
 
 /**
  * Checks plain options and fills in defaults.

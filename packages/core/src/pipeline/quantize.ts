@@ -4,6 +4,7 @@ import { OBSERVERS } from '../observers/index.ts'
 import { checkStage, type TraceEvent } from '../passes/index.ts'
 import {
   type Dispatch,
+  defaultScheme,
   materialize,
   type Override,
   type ParamsTable,
@@ -26,7 +27,7 @@ import { searchPlan } from './search.ts'
 
 export interface QuantizeOptions extends RunOptions {
   readonly target?: string
-  /** `w8a8` unless given. */
+  /** Default the target's, which is `w8a8` mostly. */
   readonly scheme?: string
   readonly calibration: {
     readonly data: Data
@@ -161,7 +162,8 @@ function settingsOf(
   const { engine: _e, signal: _s, onProgress: _p, ops: _o, calibration, evaluation, ...rest } = options
   const { data: _d, ...calibrate } = calibration ?? { data: undefined }
   const metrics = evaluation?.metrics
-  return parseSettings(quantizeSettings, { ...rest, ...calibrate, ...(metrics ? { metrics } : {}) })
+  const parsed = parseSettings(quantizeSettings, { ...rest, ...calibrate, ...(metrics ? { metrics } : {}) })
+  return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target)) }
 }
 
 /** @throws FewbitError SPEC_TRAINING for a network that would train. */

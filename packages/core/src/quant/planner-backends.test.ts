@@ -237,6 +237,12 @@ describe('specs', () => {
     expect(tensor(plan(model(), without), 'b')).toBeUndefined()
   })
 
+  it('takes the scheme that the target is mostly asked for', () => {
+    const p = plan(net(RESIDUAL), backend({ defaultScheme: 'w8' }))
+    expect([p.scheme, p.tensors.map((t) => t.role)]).toEqual(['w8', ['weight', 'weight', 'weight']])
+    expect(plan(net(RESIDUAL), backend({ defaultScheme: 'w8' }), { scheme: 'w8a8' }).scheme).toBe('w8a8')
+  })
+
   it('writes the rounding and the arithmetic of the target into each spec', () => {
     const p = plan(net(RESIDUAL), backend({ rounding: 'half-away', reciprocal: true, addThenRound: true }))
     expect(tensor(p, 'r1')?.spec).toMatchObject({ rounding: 'half-away', reciprocal: true, addThenRound: true })

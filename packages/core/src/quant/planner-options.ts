@@ -2,7 +2,7 @@ import type { Override } from './plan.ts'
 import type { Dispatch } from './target.ts'
 
 export interface PlannerOptions {
-  /** Default `w8a8`. */
+  /** Default the target's, which is `w8a8` mostly. */
   readonly scheme?: string
   /** One scale for each weight tensor instead of one for each output channel. */
   readonly perTensor?: boolean

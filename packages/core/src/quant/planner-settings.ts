@@ -4,7 +4,7 @@ import { matches, overrideText } from './overrides.ts'
 import type { Override, Reason } from './plan.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { spanOf } from './planner-span.ts'
-import { parseScheme, type Scheme, type SchemeRules, schemeRules } from './scheme.ts'
+import { defaultScheme, parseScheme, type Scheme, type SchemeRules, schemeRules } from './scheme.ts'
 import type { Granularity } from './spec.ts'
 import type { Target } from './target.ts'
 
@@ -37,7 +37,7 @@ export class Settings {
   constructor(options: PlannerOptions, target: Target, graph: Graph) {
     this.#options = options
     this.#target = target
-    this.scheme = parseScheme(options.scheme ?? 'w8a8').name
+    this.scheme = parseScheme(options.scheme ?? defaultScheme(target)).name
     this.#unused = new Set(options.overrides)
     this.#unseenNodes = new Set(options.floatNodes)
     for (const o of options.overrides ?? []) this.#spans.set(o, spanOf(o, graph))

@@ -30,6 +30,8 @@ export function parseScheme(text: string): Scheme {
   }
 }
 
+export const defaultScheme = (target: Target): string => target.defaultScheme ?? 'w8a8'
+
 const unknown = (text: string, why: string) =>
   problem('SCHEME_UNKNOWN', `"${text}" is not a scheme: ${why}`, {
     at: { option: 'scheme' },

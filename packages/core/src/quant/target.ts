@@ -122,6 +122,8 @@ export interface Target {
   readonly points?: 'both' | 'inputs' | 'outputs'
   /** Default `neighbours`. */
   readonly dispatch?: Dispatch
+  /** What this backend is mostly asked for; default `w8a8`. */
+  readonly defaultScheme?: string
   /** By operator type; operators of other domains as `domain::Type`. Types that are missing stay float. */
   readonly ops: Readonly<Record<string, OpRule>>
   readonly fuse: readonly FusePattern[]

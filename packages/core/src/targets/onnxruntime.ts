@@ -1,8 +1,5 @@
-import type { OpRule, Target } from '../quant/index.ts'
-
-const INTEGER: OpRule = { mode: 'integer' }
-const MOVES: OpRule = { mode: 'pass', share: 'input0' }
-const CLIPS = ['Relu', 'Clip'] as const
+import type { Target } from '../quant/index.ts'
+import { CLIPS, each, fuse, INTEGER, MOVES, MOVES_NEAREST, PLAIN_GEMM, RESHAPES } from './rows.ts'
 
 /** ONNX Runtime removes a Relu or Clip behind any of these once the quantizer clips as it does. */
 const CLIP_HOSTS = [
@@ -37,37 +34,17 @@ export const onnxruntime: Target = {
     Conv: { mode: 'integer', minChannels: { inputs: 2, outputs: 16 } },
     // Scales of the other operand's last axis only; three and more axes with a scale each fail when the kernel runs.
     MatMul: { mode: 'integer', floatOutput: true, dynamicWeight: true, perChannelRank: 2 },
-    Gemm: { mode: 'integer', floatOutput: true, attrs: { alpha: [1], beta: [1] } },
-    Add: INTEGER,
-    Mul: INTEGER,
-    AveragePool: INTEGER,
-    GlobalAveragePool: INTEGER,
-    Sigmoid: INTEGER,
-    LeakyRelu: INTEGER,
-    Softmax: INTEGER,
-    Where: INTEGER,
+    Gemm: { ...PLAIN_GEMM, floatOutput: true },
+    ...each(INTEGER, ['Add', 'Mul', 'AveragePool', 'GlobalAveragePool', 'Sigmoid', 'LeakyRelu', 'Softmax', 'Where']),
     Concat: { mode: 'integer', share: 'all-inputs' },
-    MaxPool: MOVES,
-    ReduceMax: MOVES,
-    ReduceMin: MOVES,
-    Reshape: MOVES,
-    Flatten: MOVES,
-    Transpose: MOVES,
-    Squeeze: MOVES,
-    Unsqueeze: MOVES,
-    Slice: MOVES,
-    Split: MOVES,
-    Gather: MOVES,
-    GatherElements: MOVES,
-    Expand: MOVES,
-    Tile: MOVES,
-    DepthToSpace: MOVES,
-    Resize: { mode: 'pass', share: 'input0', attrs: { mode: ['nearest'] } },
+    ...each(MOVES, ['MaxPool', 'ReduceMax', 'ReduceMin', ...RESHAPES, 'Transpose', 'Slice', 'Split']),
+    ...each(MOVES, ['Gather', 'GatherElements', 'Expand', 'Tile', 'DepthToSpace']),
+    Resize: MOVES_NEAREST,
     ConvTranspose: { mode: 'float', why: 'ONNX Runtime CPU has no integer kernel for ConvTranspose' },
     Relu: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
     Clip: { mode: 'float', why: 'no integer kernel runs right before it that could absorb it' },
   },
-  fuse: CLIPS.map((type) => ({ name: type, hosts: CLIP_HOSTS, chain: [type], clips: 'codes' as const })),
+  fuse: fuse(CLIP_HOSTS, CLIPS, 'codes'),
   minOpset: 13,
   exporters: ['qdq'],
 }
