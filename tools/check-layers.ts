@@ -15,7 +15,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['core/src/observers', 'core/src/calibration'],
   ['core/src/algorithms'],
   ['core/src/targets', 'core/src/exporters', 'core/src/integer'],
-  ['core/src/analysis'],
+  ['core/src/analysis', 'core/src/import'],
   ['core/src/pipeline'],
   ['core/src/index.ts', 'engine-node', 'engine-web'],
   ['testkit', 'cli'],

@@ -46,5 +46,7 @@ export function sourceText(source: ParamSource): string {
       return `constant by ${source.observer}`
     case 'bias':
       return `scale of ${source.input} × scale of ${source.weight}`
+    case 'imported':
+      return 'parameters of the file'
   }
 }

@@ -19,6 +19,8 @@ export type ParamSource =
   | { readonly kind: 'weight'; readonly observer: string }
   /** Bias: scale = scale(input) · scale(weight), zero point 0. `input` and `weight` are groups. */
   | { readonly kind: 'bias'; readonly input: string; readonly weight: string }
+  /** Given with the plan: the file that it was read off holds the parameters. */
+  | { readonly kind: 'imported' }
 
 /** One quantized tensor. Tensors with the same `group` share one scale and zero point. */
 export interface TensorPlan {
