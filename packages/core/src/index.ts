@@ -1,6 +1,7 @@
 /** What applications use. Everything else is exported by layer: `@fewbit/core/ir`, `@fewbit/core/passes`, … */
 export { METRICS, type MetricName } from './analysis/index.ts'
 export type { DataSource, Dataset, Engine, Feeds, Sample, Session } from './engine/index.ts'
+export { type ImportedModel, type ImportOptions, importQuantized, isQuantized } from './import/index.ts'
 export { Model, Tensor } from './ir/index.ts'
 export { OBSERVERS, type Observer } from './observers/index.ts'
 export { defaultOps, defineOp } from './ops/index.ts'

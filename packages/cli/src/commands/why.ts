@@ -27,8 +27,10 @@ export function whyCommand(program: Command, invocation: Invocation): void {
   program
     .command('why')
     .summary('why a node is, or is not, quantized')
-    .description('Explains the decision for one node of a float model: the rule, its tensors, and who shares a scale.')
-    .argument('<model>', 'the float ONNX file')
+    .description(
+      'Explains the decision for one node: the rule, its tensors, and who shares a scale. Of a quantized model it says what the file holds.',
+    )
+    .argument('<model>', 'the ONNX file, float or quantized')
     .requiredOption('--node <name>', 'name of the node')
     .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
     .option('--per-tensor', 'one scale per weight tensor')

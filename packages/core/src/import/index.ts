@@ -1,1 +1,2 @@
 export * from './import-quantized.ts'
+export { recordedSettings } from './origin.ts'

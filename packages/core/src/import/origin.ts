@@ -17,7 +17,8 @@ export function planOrigin(
   }
 }
 
-function recordedSettings(model: Model) {
+/** What the recipe in the metadata was made for, if fewbit wrote one. */
+export function recordedSettings(model: Model): { readonly target: string; readonly scheme: string } | undefined {
   try {
     return recorded.parse(JSON.parse(model.metadata.get('fewbit.recipe') ?? '')).settings
   } catch {

@@ -23,7 +23,7 @@ export interface ImportedTensors {
 export function tensorPlans(entries: readonly Entry[], cx: ImportContext): ImportedTensors {
   const sorted = inOrder(entries, cx)
   const roles = new Map(sorted.map((e) => [e, roleOf(e, cx)]))
-  const groups = groupNames(sorted, cx)
+  const groups = groupNames(sorted, roles, cx)
   const params = new Map<string, QuantParams>()
   const plans = new Map<Entry, TensorPlan>()
   for (const entry of sorted) {
@@ -68,7 +68,9 @@ function inOrder(entries: readonly Entry[], { graph }: ImportContext): Entry[] {
 function roleOf(entry: Entry, cx: ImportContext): TensorPlan['role'] {
   if (!constantOf(entry.value, cx.graph)) return 'activation'
   const { spec } = entry.quantizer.params
-  return spec.bits === 32 && spec.symmetric && finalRoles(entry.value, cx).has('bias') ? 'bias' : 'weight'
+  const roles = finalRoles(entry.value, cx)
+  if (roles.has('fill')) return 'fill'
+  return spec.bits === 32 && spec.symmetric && roles.has('bias') ? 'bias' : 'weight'
 }
 
 /** What operators use a value as, seen through those that only move its elements. */
@@ -98,12 +100,17 @@ function specOf({ value, quantizer }: Entry, role: TensorPlan['role'], cx: Impor
  * Tensors that read one scale and zero point share a group, named after the first. So do a tensor and what it is moved or joined into,
  * where their parameters are equal.
  */
-function groupNames(entries: readonly Entry[], cx: ImportContext): Map<Entry, string> {
+function groupNames(
+  entries: readonly Entry[],
+  roles: ReadonlyMap<Entry, TensorPlan['role']>,
+  cx: ImportContext,
+): Map<Entry, string> {
   const sets = new Groups<Entry>()
   const byKey = new Map<string, Entry>()
   const byValue = new Map(entries.map((e) => [e.value, e]))
   for (const entry of entries) {
-    const kind = constantOf(entry.value, cx.graph) ? `constant ${entry.value.name}` : 'activation'
+    const isData = ['activation', 'fill'].includes(roles.get(entry) ?? '')
+    const kind = isData ? 'data' : `constant ${entry.value.name}`
     const key = `${kind} ${entry.quantizer.key}`
     const same = byKey.get(key)
     if (same) sets.union(same, entry)

@@ -1,7 +1,7 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import { type Model, readModel, serializeModel } from '../ir/index.ts'
+import { type Model, parseModel, readModel, serializeModel } from '../ir/index.ts'
 import { type Why, why } from './why.ts'
 
 const engine = nodeEngine({ threads: 1 })
@@ -75,5 +75,19 @@ describe('why', () => {
     const error = await ask(model, 'x').catch((e) => e)
     const suggested = /"([^"]+)"/.exec(error.diagnostics[0].fix)?.[1] ?? ''
     expect((await ask(model, suggested)).explanation?.node.node).toBe(suggested)
+  })
+
+  it('explains a quantized model by what the file says, with its scales', async () => {
+    const file =
+      parseModel(`<ir_version = 8, opset_import = ["": 17]> main (float[1,2] x) => (float[1,2] y) <float[] s = {0.5}, uint8[] z = {3},
+      int8[2,2] w = {1, 2, 3, 4}, float[2] ws = {0.25, 1}> { q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z)
+      v = DequantizeLinear(w, ws) [mm] y = MatMul(d, v) }`)
+    const { text, explanation } = await ask(file, 'mm', { target: 'onnxruntime' })
+    expect(explanation?.node).toMatchObject({ decision: 'integer', reason: { code: 'IMPORTED' } })
+    expect(text).toContain('reads activation "x": uint8 affine per-tensor, parameters of the file')
+    expect(text).toContain('scale 0.500000, zero point 3')
+    expect(text).toContain('2 scales from 0.250000 to 1.00000')
+    await expect(ask(file, 'mm', { scheme: 'w4a8' })).rejects.toThrow(/OPTION_INVALID/)
+    await expect(ask(file, 'ma')).rejects.toThrow(/NODE_UNKNOWN[\s\S]*"mm"/)
   })
 })

@@ -68,7 +68,7 @@ function refuseQuantized(model: Model, ops: OpRegistry, diagnostics: Diagnostics
     if (!node) continue
     diagnostics.error('PLAN_ALREADY_QUANTIZED', `the model is quantized already: it contains ${node.qualifiedType}`, {
       at: { node: node.name },
-      fix: 'quantize the float model that this one was made from',
+      fix: 'quantize the float model that this one was made from, or re-target this one with fewbit export',
     })
     break
   }

@@ -1,0 +1,19 @@
+import { type ImportedModel, importQuantized, recordedSettings } from '../import/index.ts'
+import type { Model } from '../ir/index.ts'
+import type { Target } from '../quant/index.ts'
+import { findTarget, TARGETS } from '../targets/index.ts'
+import type { Run } from './run.ts'
+
+/**
+ * A quantized model taken apart, in the terms of its backend: the named one, or that which the file's recipe names.
+ * @throws FewbitError IMPORT_FLOAT, TARGET_UNKNOWN
+ */
+export function importModel(model: Model, run: Run, target?: string): ImportedModel {
+  const known = target === undefined ? recordedTarget(model) : findTarget(target)
+  return importQuantized(model, run.ops, known ? { target: known } : {})
+}
+
+function recordedTarget(model: Model): Target | undefined {
+  const name = recordedSettings(model)?.target
+  return name !== undefined && Object.hasOwn(TARGETS, name) ? findTarget(name) : undefined
+}
