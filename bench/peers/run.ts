@@ -17,11 +17,11 @@ import type { Dataset } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import { loadModel, nodeEngine } from '@fewbit/engine-node'
 import { modelPath, type Network, networksNamed } from '../lib/networks.ts'
+import { writeSamples } from '../lib/samples.ts'
 import type { Scores } from '../lib/score.ts'
 import { requireData } from '../lib/shared-data.ts'
 import { feedsOf, timeInTurn } from '../lib/timing.ts'
-import { CACHE, type Cost, costOf, ensurePython, quantizeWithPeer } from './python.ts'
-import { writeSamples } from './samples.ts'
+import { CACHE, type Cost, costOf, missingPython, quantizeWithPeer } from './python.ts'
 import { costTable, latencyTable, scoreTable } from './tables.ts'
 
 export interface Entry {
@@ -130,7 +130,7 @@ async function timed(entries: readonly Entry[], models: readonly Model[], data: 
 }
 
 requireData()
-const missing = ensurePython()
+const missing = missingPython()
 if (missing) {
   console.log(`skipped: the Python tool is not available (${missing})`)
 } else {

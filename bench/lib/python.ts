@@ -1,0 +1,36 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A Python environment of its own, in a folder that git ignores. */
+export interface PythonEnv {
+  readonly folder: string
+  /** What pip installs, such as `numpy==2.4.6`. */
+  readonly packages: readonly string[]
+  /** Names a module whose import shows that the environment is complete. */
+  readonly module: string
+  /** Install the packages alone, where what they ask for is large and not used. */
+  readonly noDeps?: true
+}
+
+export const pythonOf = ({ folder }: Pick<PythonEnv, 'folder'>): string => join(folder, 'bin/python')
+
+/** Makes the environment if it is missing. Returns why it cannot be had, or undefined. */
+export function ensurePython(env: PythonEnv): string | undefined {
+  if (works(env)) return undefined
+  mkdirSync(env.folder, { recursive: true })
+  const made = spawnSync('python3', ['-m', 'venv', env.folder], { encoding: 'utf8' })
+  if (made.error || made.status !== 0) return `python3 -m venv failed: ${lastLine(made)}`
+  const options = ['-q', '--disable-pip-version-check', ...(env.noDeps ? ['--no-deps'] : [])]
+  const args = ['-m', 'pip', 'install', ...options, ...env.packages]
+  const installed = spawnSync(pythonOf(env), args, { encoding: 'utf8' })
+  if (installed.status !== 0) return `pip cannot install ${env.packages.join(', ')}: ${lastLine(installed)}`
+  return works(env) ? undefined : `${env.module} cannot be imported from ${env.packages.join(', ')}`
+}
+
+const works = (env: PythonEnv): boolean =>
+  existsSync(pythonOf(env)) && spawnSync(pythonOf(env), ['-c', `import ${env.module}`]).status === 0
+
+/** What a failed process said last. */
+export const lastLine = ({ error, stderr, signal }: SpawnSyncReturns<string>): string =>
+  error?.message ?? (stderr.trim().split('\n').at(-1) || (signal ? `ended by ${signal}` : 'no message'))

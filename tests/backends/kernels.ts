@@ -1,0 +1,61 @@
+import { type Engine, type Feeds, probeModel } from '@fewbit/core/engine'
+import { cloneModel, graphValues, type Model, replaceUses, Tensor, Value } from '@fewbit/core/ir'
+import type { Case, Values } from './backend.ts'
+import { dequantized, joined } from './cases.ts'
+
+/**
+ * The simulation of each kernel on the inputs that the engine's own kernel had: every quantized value that the engine showed takes the
+ * place of the simulated one for its readers. What differs is then the kernel's doing, and not what came down from the layers
+ * before it.
+ */
+export async function simulateKernels(cx: Case, engine: Engine, shown: Values): Promise<Values> {
+  const names = new Map([...dequantized(cx)].filter(([value]) => shown.has(value)))
+  const dims = await dimsOf(cx, engine, names)
+  const session = await engine.load(cutModel(cx.quantized, [...names.values()]), { optimization: 'simulate' })
+  try {
+    const runs: Feeds[] = []
+    for (const [i, sample] of cx.samples.entries()) {
+      const feeds: Record<string, Tensor> = { ...sample }
+      for (const [value, name] of names)
+        feeds[fedName(name)] = nth(shown.get(value) ?? [], i, cx.samples.length, dims.get(name) ?? [])
+      runs.push(await session.run(feeds))
+    }
+    const values = joined(runs)
+    return new Map([...names].map(([value, name]) => [value, values.get(name) ?? []]))
+  } finally {
+    await session.release()
+  }
+}
+
+const fedName = (name: string): string => `${name}_fed`
+
+/** A copy whose values of these names are outputs, while their readers read inputs instead. */
+function cutModel(model: Model, names: readonly string[]): Model {
+  const copy = probeModel(cloneModel(model), names)
+  const values = new Map([...graphValues(copy.graph)].map((value) => [value.name, value]))
+  for (const name of names) {
+    const value = values.get(name) as Value
+    const fed = new Value(fedName(name), value.type)
+    copy.graph.inputs.push(fed)
+    replaceUses(value.uses(), fed)
+  }
+  return copy
+}
+
+async function dimsOf(cx: Case, engine: Engine, names: ReadonlyMap<string, string>) {
+  const session = await engine.load(probeModel(cx.quantized, [...names.values()]), { optimization: 'simulate' })
+  try {
+    const outputs = await session.run(cx.samples[0] ?? {})
+    return new Map([...names.values()].map((name) => [name, outputs[name]?.dims ?? []]))
+  } finally {
+    await session.release()
+  }
+}
+
+function nth(values: ArrayLike<number>, i: number, count: number, dims: readonly number[]): Tensor {
+  const size = values.length / count
+  return Tensor.float32(
+    dims,
+    Float32Array.from({ length: size }, (_, k) => values[i * size + k] as number),
+  )
+}

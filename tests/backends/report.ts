@@ -1,0 +1,66 @@
+import type { Agreement, Step } from './compare.ts'
+
+/** One engine on one network. */
+export interface Row {
+  readonly backend: string
+  readonly title: string
+  readonly target: string
+  readonly network: string
+  readonly version?: string
+  readonly samples?: number
+  readonly outputs?: Agreement
+  readonly step?: Step
+  /** Quantized results of single kernels, each simulated on the inputs that the engine's kernel had. */
+  readonly kernels?: Agreement
+  readonly criterion?: number
+  readonly causes?: readonly string[]
+  /** Why nothing could be compared. */
+  readonly skipped?: string
+  readonly failure?: string
+}
+
+export type Verdict = 'ok' | 'missed' | 'reported' | 'skipped' | 'failed'
+
+export function verdictOf({ outputs, criterion, skipped }: Row): Verdict {
+  if (skipped !== undefined) return 'skipped'
+  if (!outputs) return 'failed'
+  if (criterion === undefined) return 'reported'
+  return outputs.within >= criterion ? 'ok' : 'missed'
+}
+
+const percent = (share: number): string => (100 * share).toFixed(share === 1 ? 0 : 3)
+
+const HEAD = [
+  'engine',
+  'target',
+  'network',
+  'elements',
+  'same code %',
+  'within 1 %',
+  'worst',
+  'kernels: same code %',
+  'within 1 %',
+  'worst',
+  '',
+]
+
+/** The rows as a Markdown table. */
+export function table(rows: readonly Row[]): string {
+  const cells = rows.map((row) => [
+    [row.title, row.version].filter(Boolean).join(' '),
+    row.target,
+    row.network,
+    ...figures(row),
+    [verdictOf(row), row.skipped ?? row.failure].filter(Boolean).join(': '),
+  ])
+  const lines = [HEAD, HEAD.map(() => '---'), ...cells]
+  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n')
+}
+
+function figures({ outputs, kernels }: Row): string[] {
+  if (!outputs) return [...[outputs, kernels].flatMap(shares)]
+  return [String(outputs.elements), ...[outputs, kernels].flatMap(shares)]
+}
+
+const shares = (a: Agreement | undefined): string[] =>
+  a ? [percent(a.same), percent(a.within), a.worst.toFixed(2)] : ['–', '–', '–']
