@@ -1,2 +1,3 @@
 export * from './import-quantized.ts'
 export { recordedSettings } from './origin.ts'
+export * from './retarget.ts'
