@@ -1,6 +1,12 @@
 // Writes the parts of docs/ that follow from registries: npm run docs
 import { readFileSync, writeFileSync } from 'node:fs'
+import { TARGETS } from '@fewbit/core/targets'
 import { operatorsPage, passTable, withTable } from './tables.ts'
+import { targetRules, targetsIndex } from './targets.ts'
 
 writeFileSync('docs/operators.md', operatorsPage())
-writeFileSync('docs/passes.md', withTable(readFileSync('docs/passes.md', 'utf8'), passTable()))
+
+const rewrite = (path: string, text: string): void => writeFileSync(path, withTable(readFileSync(path, 'utf8'), text))
+rewrite('docs/passes.md', passTable())
+rewrite('docs/targets.md', targetsIndex())
+for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

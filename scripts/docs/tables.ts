@@ -4,7 +4,8 @@ import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbi
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table in Markdown. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [row(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(row)].join('\n')
 }
 

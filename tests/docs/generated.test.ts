@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { PASSES } from '@fewbit/core/passes'
+import type { Target } from '@fewbit/core/quant'
+import { TARGETS } from '@fewbit/core/targets'
 import { describe, expect, it } from 'vitest'
 import { operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
+import { targetRules, targetsIndex } from '../../scripts/docs/targets.ts'
 
 const page = (name: string): string =>
   readFileSync(fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)), 'utf8')
@@ -14,6 +17,14 @@ describe('pages written by npm run docs', () => {
 
   it('hold every pass as it is registered', () => {
     expect(page('passes.md')).toBe(withTable(page('passes.md'), passTable()))
+  })
+
+  it('hold every backend as its table says', () => {
+    expect(page('targets.md')).toBe(withTable(page('targets.md'), targetsIndex()))
+    for (const target of Object.values<Target>(TARGETS)) {
+      const name = target.source.replace('docs/', '')
+      expect(page(name)).toBe(withTable(page(name), targetRules(target)))
+    }
   })
 })
 
