@@ -17,7 +17,7 @@ export function targetRules(target: Target): string {
 export function targetsIndex(): string {
   const rows = Object.values<Target>(TARGETS).map((target) => {
     const facts = Object.fromEntries(describeTarget(target).facts)
-    const page = `[\`${target.name}\`](${target.source.replace('docs/targets/', '')})`
+    const page = `[\`${target.name}\`](${target.source.replace('docs/', '')})`
     return [
       page,
       target.title,
