@@ -1,4 +1,4 @@
-import { dynamic, type ExportContext, type Exporter, qoperator } from '@fewbit/core/exporters'
+import { dynamic, type ExportContext, type Exporter, openvino, qoperator } from '@fewbit/core/exporters'
 import { printModel } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
@@ -23,6 +23,7 @@ function planned(name: FixtureName, target: Target): ExportContext {
 const MODELS: readonly (readonly [Exporter, Target])[] = [
   [qoperator, onnxruntime],
   [dynamic, onnxruntime],
+  [openvino, onnxruntime],
 ]
 
 it.each(MODELS.map(([exporter, target]) => [exporter.name, exporter, target] as const))(

@@ -1,10 +1,21 @@
 import { existsSync } from 'node:fs'
 import type { Feeds } from '@fewbit/core/engine'
-import { dynamic, type ExportContext, qdq, qoperator } from '@fewbit/core/exporters'
-import { assertValid, asTensor, type Model, parseModel } from '@fewbit/core/ir'
+import { dynamic, type ExportContext, openvino, qdq, qoperator } from '@fewbit/core/exporters'
+import {
+  assertValid,
+  asTensor,
+  GraphBuilder,
+  type Model,
+  parseModel,
+  readModel,
+  replaceNode,
+  serializeModel,
+  Tensor,
+  type Value,
+} from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
-import { fakeQuantize, type QuantParams } from '@fewbit/core/quant'
+import { fakeQuantize, perGroup, type QuantParams, type Target, type TensorPlan } from '@fewbit/core/quant'
 import { onnxruntime } from '@fewbit/core/targets'
 import { roundHalfEven } from '@fewbit/core/util'
 import { exporterContract, FIXTURE_NAMES, fixture, memoryData, outputError, randomFeeds } from '@fewbit/testkit'
@@ -17,10 +28,10 @@ const numbers = (feeds: readonly Feeds[]) =>
 
 const opTypes = (model: Model): string[] => [...model.graph.nodes].map((node) => node.qualifiedType)
 
-async function smallPlan(model: Model): Promise<{ cx: ExportContext; feeds: Feeds[] }> {
+async function smallPlan(model: Model, target: Target = onnxruntime): Promise<{ cx: ExportContext; feeds: Feeds[] }> {
   inferShapes(model, { ops: defaultOps })
   const feeds = [1, 2].map((seed) => randomFeeds(model, seed))
-  return { cx: await measuredPlan('net', model, onnxruntime, memoryData(feeds)), feeds }
+  return { cx: await measuredPlan('net', model, target, memoryData(feeds)), feeds }
 }
 
 /** ONNX Runtime makes integer kernels of the QDQ form; the operators of this form must be the same kernels. */
@@ -107,6 +118,80 @@ describe('dynamic', () => {
     const [expected, actual] = [await runAll(cx.model, feeds), await runAll(model, feeds)]
     // 8 bits everywhere on random weights; a wrong axis or scale misses by the whole range.
     for (const [i, outputs] of expected.entries()) expect(outputError(outputs, actual[i] ?? {})).toBeLessThan(0.05)
+  })
+})
+
+const { bias: _bias, ...floatBiases } = onnxruntime
+
+/** OpenVINO's definition of FakeQuantize in standard operators, in the place of each. */
+function spellOut(model: Model): Model {
+  for (const node of [...model.graph.nodes]) {
+    if (node.opType !== 'FakeQuantize') continue
+    const [x, low, high] = node.inputs as Value[]
+    const levels = node.attributes.get('levels')
+    const b = new GraphBuilder(model.graph, { before: node })
+    const steps = b.constant('steps', Tensor.float32([], [levels?.kind === 'int' ? Number(levels.value) - 1 : 0]))
+    const inside = b.op('Min', [b.op('Max', [x as Value, low as Value]), high as Value])
+    const span = b.op('Sub', [high as Value, low as Value])
+    const scaled = b.op('Mul', [b.op('Div', [b.op('Sub', [inside, low as Value]), span]), steps])
+    const y = b.op('Add', [b.op('Mul', [b.op('Div', [b.op('Round', [scaled]), steps]), span]), low as Value])
+    replaceNode(node, [], [y])
+  }
+  return model
+}
+
+describe('openvino', () => {
+  it.each(exporterContract(openvino, floatBiases))('$name', ({ run }) => run())
+
+  it.each(FIXTURE_NAMES)('says in %s what the pairs of the QDQ form say', async (name) => {
+    const { cx, feeds } = await smallPlan(fixture(name), floatBiases)
+    const expected = await runAll(modelOf(qdq, cx), feeds, { optimization: 'simulate' })
+    const actual = await runAll(spellOut(modelOf(openvino, cx)), feeds, { optimization: 'none' })
+    // Float32 arithmetic of two forms: equal but for single values near a tie, which one network has. A step is 1/255.
+    for (const [i, outputs] of expected.entries()) expect(outputError(outputs, actual[i] ?? {})).toBeLessThan(1e-3)
+  })
+
+  it('can be read back: the parameters are in the bounds, and types follow', async () => {
+    const { cx } = await smallPlan(fixture('residual'), floatBiases)
+    const model = readModel(serializeModel(modelOf(openvino, cx)))
+    expect(model.opset('org.openvinotoolkit')).toBe(1)
+    const nodes = [...model.graph.nodes].filter((node) => node.opType === 'FakeQuantize')
+    expect(nodes.length).toBe(cx.plan.tensors.length)
+    for (const node of nodes) {
+      const tensor = cx.plan.tensors.find(
+        (t) => node.name === `${t.group}_FakeQuantize` || node.name.startsWith(`${t.group}_FakeQuantize_`),
+      )
+      const { spec, scale, zeroPoint } = cx.params.get(tensor?.group ?? '') as QuantParams
+      const levels = node.attributes.get('levels')
+      expect(levels).toEqual({ kind: 'int', value: BigInt(tensor?.role === 'weight' ? 255 : 256) })
+      const [low, high] = [1, 2].map((i) => Array.from(node.inputs[i]?.constant?.numbers() ?? []))
+      const found = scale.map(
+        (_, i) => ((high?.[i] as number) - (low?.[i] as number)) / (spec.quantMax - spec.quantMin),
+      )
+      expect(found).toEqual(scale.map((s) => expect.closeTo(s, 8)))
+      expect(found.map((s, i) => Math.abs(spec.quantMin - (low?.[i] as number) / s))).toEqual(
+        zeroPoint.map((z) => expect.closeTo(z, 3)),
+      )
+      expect(node.outputs[0]?.type).toEqual(node.inputs[0]?.type)
+    }
+    for (const node of nodes) if (node.outputs[0]) node.outputs[0].type = undefined
+    inferShapes(model, { ops: defaultOps })
+    expect(nodes.map((node) => node.outputs[0]?.type)).toEqual(nodes.map((node) => node.inputs[0]?.type))
+  })
+
+  it('refuses groups within a channel, naming the tensor', async () => {
+    const { cx } = await smallPlan(fixture('perceptron'), floatBiases)
+    const [x, weight, ...rest] = cx.plan.tensors as [TensorPlan, TensorPlan, ...TensorPlan[]]
+    const spec = { ...weight.spec, granularity: perGroup(4, 0) }
+    const params = new Map(cx.params).set(weight.group, {
+      spec,
+      scale: new Array(48).fill(1),
+      zeroPoint: new Array(48).fill(0),
+    })
+    const plan = { ...cx.plan, tensors: [x, { ...weight, spec }, ...rest] }
+    expect(openvino.check({ ...cx, plan, params }).map((d) => [d.code, d.data?.tensors])).toEqual([
+      ['EXPORT_HOLDS', ['w1']],
+    ])
   })
 })
 

@@ -1,11 +1,13 @@
-import { requiredOpset } from '../quant/index.ts'
+import { qdqObstacle, requiredOpset } from '../quant/index.ts'
 import { type Diagnostic, Diagnostics } from '../util/index.ts'
 import { complete, type Holds } from './completeness.ts'
 import type { ExportContext } from './define.ts'
 
-/** QuantizeLinear knows integers on an even grid. */
-const isInteger: Holds = ({ spec }) =>
-  spec.format === undefined || `its numbers are ${spec.format.kind}, not integers on an even grid`
+/** Integers on an even grid; what is stored as codes is quantized already, however it was rounded. */
+const holds: Holds = ({ role, spec }, params) => {
+  if (spec.format) return `its numbers are ${spec.format.kind}, not integers on an even grid`
+  return (role === 'activation' ? qdqObstacle(spec, params) : undefined) ?? true
+}
 
 /** What stands in the way of forms that begin with QuantizeLinear and DequantizeLinear: EXPORT_OPSET and what is incomplete. */
 export function checkQdq(cx: ExportContext): Diagnostic[] {
@@ -17,5 +19,5 @@ export function checkQdq(cx: ExportContext): Diagnostic[] {
       fix: `convert the model to opset ${needed} first`,
     })
   }
-  return [...diagnostics.list, ...complete(cx, { holds: isInteger })]
+  return [...diagnostics.list, ...complete(cx, { holds })]
 }

@@ -70,8 +70,11 @@ function refuseUnlessExact({ value, spec }: TensorPlan, params: QuantParams): vo
   })
 }
 
-/** The reciprocal of a power of two is exact, and a zero point of 0 can be added at any time. */
-function qdqObstacle(spec: QuantSpec, { scale, zeroPoint }: QuantParams): string | undefined {
+/**
+ * Why QuantizeLinear does not compute what a spec says; undefined where it does. The reciprocal of a power of two is exact, and a zero
+ * point of 0 can be added at any time.
+ */
+export function qdqObstacle(spec: QuantSpec, { scale, zeroPoint }: QuantParams): string | undefined {
   if (spec.rounding && spec.rounding !== 'half-even') return `it rounds ${spec.rounding}`
   if (spec.reciprocal && scale.some((s) => s !== powerOfTwo(s, 'floor')))
     return 'it multiplies by the reciprocal of the scale'

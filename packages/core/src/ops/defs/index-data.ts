@@ -19,6 +19,7 @@ import * as msNormalization from './microsoft/normalization.ts'
 import * as qlinear from './microsoft/qlinear.ts'
 import * as weightOnly from './microsoft/weight-only.ts'
 import { OneHot } from './OneHot.ts'
+import { FakeQuantize } from './openvino/FakeQuantize.ts'
 import { Pad } from './Pad.ts'
 import { QLinearConv } from './QLinearConv.ts'
 import { QLinearMatMul } from './QLinearMatMul.ts'
@@ -39,7 +40,7 @@ import { Transpose } from './Transpose.ts'
 import * as text from './text.ts'
 import { Unsqueeze } from './Unsqueeze.ts'
 
-/** Shapes, data movement, control flow, recurrent, quantization and com.microsoft operators. */
+/** Shapes, data movement, control flow, recurrent, quantization, com.microsoft and org.openvinotoolkit operators. */
 export const DATA_OPS: readonly OpDef[] = [
   Reshape,
   Flatten,
@@ -87,4 +88,5 @@ export const DATA_OPS: readonly OpDef[] = [
   ...Object.values(msNormalization),
   ...Object.values(attention),
   ...Object.values(weightOnly),
+  FakeQuantize,
 ]
