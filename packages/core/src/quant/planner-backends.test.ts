@@ -253,6 +253,10 @@ describe('specs', () => {
     const model = net('(float32[1,4] x, float32[4,4] w) => (float32[1,4] y) { c = Gemm(x, w) y = Softmax(c) }')
     const p = plan(model, backend({ ops: { ...onnxruntime.ops, Softmax }, fallback: 'none', dispatch: 'listed' }))
     expect(tensor(p, 'y')?.source).toEqual({ kind: 'fixed', range: { lo: 0, hi: 255 / 256 } })
+    const wide = plan(model, backend({ ops: { ...onnxruntime.ops, Softmax }, fallback: 'none', dispatch: 'listed' }), {
+      scheme: 'w8a16',
+    })
+    expect(tensor(wide, 'y')?.source).toEqual({ kind: 'fixed', range: { lo: 0, hi: 65535 / 65536 } })
   })
 
   it('puts the value that Pad fills with on the scale of its input', () => {

@@ -167,8 +167,9 @@ class ActivationPlans {
     const maker = this.#maker(value)
     const fixed = maker?.rule.fixedOutput
     if (!fixed || !maker.node.outputs.includes(value)) return undefined
-    const { quantMin, quantMax } = this.#spec(value)
-    const at = (code: number) => (code - fixed.zeroPoint) * fixed.scale
+    const { bits, quantMin, quantMax } = this.#spec(value)
+    const steps = 2 ** (bits - this.#cx.target.activations.bits)
+    const at = (code: number) => (code / steps - fixed.zeroPoint) * fixed.scale
     return { kind: 'fixed', range: { lo: at(quantMin), hi: at(quantMax) } }
   }
 

@@ -79,7 +79,10 @@ function checkBits(scheme: Scheme, role: 'weights' | 'activations', target: Targ
     `${target.title} cannot hold ${role} of ${bits} bits, which "${scheme.name}" asks for`,
     {
       at: { option: 'scheme' },
-      fix: `${role} take ${allowed.join(', ')} bits on this target`,
+      fix:
+        allowed.length > 0
+          ? `${role} take ${allowed.join(', ')} bits on this target`
+          : `${role} stay in float on this target`,
     },
   )
 }

@@ -63,7 +63,10 @@ export interface OpRule {
   /** Weights of Conv nodes with these kernel shapes, strides 1, no dilation and one group (ncnn's Winograd convolutions). */
   readonly weightsOf?: { readonly kernel: readonly number[]; readonly rule: Partial<TensorRule> }
   readonly activations?: Partial<TensorRule>
-  /** The range of the result is the backend's constant, whatever was measured (TFLite: Softmax 0…1 by 1/256). */
+  /**
+   * The range of the result is the backend's constant, whatever was measured (TFLite: Softmax 0…1 by 1/256). Scale and zero point
+   * are those at the target's own bits; at others the interval of a code is cut or joined: 1/256 at 8 bits is 1/65536 at 16.
+   */
   readonly fixedOutput?: { readonly scale: number; readonly zeroPoint: number }
   /** For `float`: why there is no kernel. */
   readonly why?: string

@@ -1,6 +1,7 @@
 import {
   type ActivationRule,
   type Dispatch,
+  defaultScheme,
   type OpRule,
   quantSpec,
   storageDType,
@@ -23,11 +24,12 @@ export function describeTarget(target: Target): TargetDescription {
   const { bits } = target
   return {
     facts: [
-      ['activations', activationText(target.activations, target)],
+      ['activations', quantizesActivations(target) ? activationText(target.activations, target) : 'stay in float'],
       ['weights', ruleText(target.weights, target)],
       ['bias', biasText(target)],
-      ['bits', `weights ${bits.weights.join(', ')}; activations ${bits.activations.join(', ')}`],
-      ['kernels', `activations ${target.kernels.activations.join(', ')}; weights ${target.kernels.weights.join(', ')}`],
+      ['bits', `weights ${bits.weights.join(', ')}; activations ${bits.activations.join(', ') || 'none'}`],
+      ['scheme', `${defaultScheme(target)} where none is asked for`],
+      ['kernels', kernelText(target)],
       ['arithmetic', arithmeticText(target)],
       ['quantizers', POINTS[target.points ?? 'both'] + (target.repeats === 'drop' ? REPEATS : '')],
       ['quantized nodes', DISPATCH[target.dispatch ?? 'neighbours'] + edgeText(target)],
@@ -40,6 +42,11 @@ export function describeTarget(target: Target): TargetDescription {
     fusions: fusionGroups(target),
   }
 }
+
+const quantizesActivations = ({ bits }: Target): boolean => bits.activations.length > 0
+
+const kernelText = ({ kernels }: Target): string =>
+  `activations ${kernels.activations.join(', ') || 'float'}; weights ${kernels.weights.join(', ')}`
 
 const POINTS = {
   both: 'at what quantized nodes read and at what they make',
@@ -93,10 +100,10 @@ function arithmeticText({ rounding, reciprocal, addThenRound }: Target): string 
 }
 
 /** Operators by rule, in the order of the table. */
-function operatorRules({ ops, title }: Target): TargetDescription['operators'] {
+function operatorRules(target: Target): TargetDescription['operators'] {
   const byRule = new Map<string, string[]>()
-  for (const [type, rule] of Object.entries(ops)) {
-    const text = opText(rule, title)
+  for (const [type, rule] of Object.entries(target.ops)) {
+    const text = opText(rule, target)
     byRule.set(text, [...(byRule.get(text) ?? []), type])
   }
   return [...byRule].map(([rule, types]) => ({ types, rule }))
@@ -104,14 +111,14 @@ function operatorRules({ ops, title }: Target): TargetDescription['operators'] {
 
 const MODES = { integer: 'integer kernel', pass: 'moves codes', float: 'float' }
 
-function opText(rule: OpRule, title: string): string {
-  if (rule.mode === 'float') return rule.why ?? `${title} has no integer kernel`
+function opText(rule: OpRule, target: Target): string {
+  if (rule.mode === 'float') return rule.why ?? `${target.title} has no integer kernel`
   const shared = {
     input0: 'result on the scale of its input',
     'all-inputs': 'one scale where inputs are read by nobody else',
   }
   return [
-    MODES[rule.mode],
+    quantizesActivations(target) ? MODES[rule.mode] : 'the weight is quantized, the arithmetic is float',
     ...(rule.share ? [shared[rule.share]] : []),
     ...(rule.align && rule.align !== 'none' ? [ALIGNED[rule.align]] : []),
     ...Object.entries(rule.attrs ?? {}).map(([name, values]) => `${name} = ${values.join(' or ')}`),

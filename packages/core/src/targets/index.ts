@@ -1,9 +1,19 @@
 import type { Target } from '../quant/index.ts'
 import { problem } from '../util/index.ts'
 import { onnxruntime } from './onnxruntime.ts'
+import { onnxruntimeArm } from './onnxruntime-arm.ts'
+import { onnxruntimeWeb } from './onnxruntime-web.ts'
+import { onnxruntimeWebgpu } from './onnxruntime-webgpu.ts'
+import { onnxruntimeX86 } from './onnxruntime-x86.ts'
 
 /** Backends that fewbit quantizes for, by name. */
-export const TARGETS = { onnxruntime } as const satisfies Record<string, Target>
+export const TARGETS = {
+  onnxruntime,
+  'onnxruntime-x86': onnxruntimeX86,
+  'onnxruntime-arm': onnxruntimeArm,
+  'onnxruntime-web': onnxruntimeWeb,
+  'onnxruntime-webgpu': onnxruntimeWebgpu,
+} as const satisfies Record<string, Target>
 
 export type TargetName = keyof typeof TARGETS
 

@@ -22,6 +22,7 @@ export const onnxruntime: Target = {
   name: 'onnxruntime',
   title: 'ONNX Runtime CPU',
   source: 'docs/targets/onnxruntime.md',
+  evidence: 'engine',
   activations: { bits: 8, signed: false, symmetric: false, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bias: { bits: 32 },
