@@ -26,6 +26,7 @@ export {
   PASSES,
   type PlanOptions,
   type PlanResult,
+  type Plugin,
   type ProgressEvent,
   parseOverride,
   type QuantizeOptions,

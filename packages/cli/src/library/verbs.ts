@@ -33,7 +33,13 @@ export type OnNode<O extends RunOptions> = Omit<O, 'engine'> & Partial<Pick<O, '
 /** The same for verbs over data: data that are not fitted to a model yet will do. */
 export type OverData<O extends RunOptions> = Omit<OnNode<O>, 'data'> & { readonly data: Data }
 
-const RUN = { engine: true, signal: true, onProgress: true, ops: true } satisfies OptionNames<RunOptions>
+const RUN = {
+  engine: true,
+  signal: true,
+  onProgress: true,
+  ops: true,
+  extensions: true,
+} satisfies OptionNames<RunOptions>
 const OPTIMIZE = { passes: true, ...RUN } satisfies OptionNames<OptimizeOptions>
 const EVALUATE = {
   data: true,

@@ -16,11 +16,14 @@ export const OBSERVERS = { minmax, percentile, entropy, mse } satisfies Record<s
 
 export type ObserverName = keyof typeof OBSERVERS
 
+/** Observers by name: the built-in ones, or those with what plugins add. */
+export type Observers = Readonly<Record<string, Observer<object>>>
+
 /** @throws FewbitError OBSERVER_UNKNOWN naming the choices. */
-export function observerNamed(name: string): Observer<object> {
-  const observer = Object.hasOwn(OBSERVERS, name) ? OBSERVERS[name as ObserverName] : undefined
+export function observerNamed(name: string, observers: Observers = OBSERVERS): Observer<object> {
+  const observer = Object.hasOwn(observers, name) ? observers[name] : undefined
   if (observer) return observer
-  const known = Object.keys(OBSERVERS).join(', ')
+  const known = Object.keys(observers).join(', ')
   throw problem('OBSERVER_UNKNOWN', `there is no observer "${name}"`, { fix: `choose one of ${known}` })
 }
 
@@ -28,8 +31,12 @@ export function observerNamed(name: string): Observer<object> {
  * An observer's defaults with a user's options over them.
  * @throws FewbitError OBSERVER_UNKNOWN; OBSERVER_OPTION for an option that it does not have or that is not a finite number.
  */
-export function observerOptions(name: string, given: Readonly<Record<string, unknown>> = {}): object {
-  const { defaults } = observerNamed(name)
+export function observerOptions(
+  name: string,
+  given: Readonly<Record<string, unknown>> = {},
+  observers: Observers = OBSERVERS,
+): object {
+  const { defaults } = observerNamed(name, observers)
   for (const [option, value] of Object.entries(given)) {
     const at = { option }
     if (!Object.hasOwn(defaults, option)) {
@@ -49,8 +56,9 @@ export function observe(
   stats: TensorStats,
   spec: QuantSpec,
   options?: Readonly<Record<string, unknown>>,
+  observers: Observers = OBSERVERS,
 ): Range {
-  const range = observerNamed(name).range(stats, spec, observerOptions(name, options))
+  const range = observerNamed(name, observers).range(stats, spec, observerOptions(name, options, observers))
   const isValid = Number.isFinite(range.hi - range.lo) && range.lo <= 0 && range.hi >= 0
   invariant(isValid, () => `observer ${name} chose [${range.lo}, ${range.hi}]`)
   return range

@@ -1,7 +1,7 @@
 import { type ImportedModel, importQuantized, recordedSettings } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { Target } from '../quant/index.ts'
-import { findTarget, TARGETS } from '../targets/index.ts'
+import { findTarget } from '../targets/index.ts'
 import type { Run } from './run.ts'
 
 /**
@@ -9,11 +9,12 @@ import type { Run } from './run.ts'
  * @throws FewbitError IMPORT_FLOAT, TARGET_UNKNOWN
  */
 export function importModel(model: Model, run: Run, target?: string): ImportedModel {
-  const known = target === undefined ? recordedTarget(model) : findTarget(target)
+  const { targets } = run.registries
+  const known = target === undefined ? recordedTarget(model, targets) : findTarget(target, targets)
   return importQuantized(model, run.ops, known ? { target: known } : {})
 }
 
-function recordedTarget(model: Model): Target | undefined {
+function recordedTarget(model: Model, targets: Readonly<Record<string, Target>>): Target | undefined {
   const name = recordedSettings(model)?.target
-  return name !== undefined && Object.hasOwn(TARGETS, name) ? findTarget(name) : undefined
+  return name !== undefined && Object.hasOwn(targets, name) ? targets[name] : undefined
 }

@@ -42,7 +42,7 @@ export class Judge {
 
   /** Measures a plan. `accept` decides from the SQNR whether the trial is kept; the answer goes into the record. */
   async measure(what: string, plan: QuantPlan, accept: (sqnr: number) => boolean = () => false): Promise<Judged> {
-    const params = chooseParams(this.#float, plan, this.#stats, new Diagnostics())
+    const params = chooseParams(this.#float, plan, this.#stats, new Diagnostics(), this.#run.registries.observers)
     const model = materialize(cloneModel(this.#float), plan, params)
     const sqnr = await outputError(model, this.#reference, this.#run)
     this.trials.push({ what, sqnr, kept: accept(sqnr) })

@@ -1,6 +1,5 @@
 import { collectStats, requestsForPlan } from '../calibration/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
-import { OBSERVERS } from '../observers/index.ts'
 import { checkStage, type TraceEvent } from '../passes/index.ts'
 import {
   type Dispatch,
@@ -79,7 +78,7 @@ export interface PlanResult {
 /** Decides who is quantized and how, without data. The caller's model is not changed. */
 export async function planModel(model: Model, options: PlanOptions): Promise<PlanResult> {
   const run = new Run(options)
-  const settings = settingsOf(options)
+  const settings = settingsOf(options, run)
   const { float, plan } = await prepareAndPlan(model, settings, run)
   return { plan, float, trace: run.trace, diagnostics: [...run.diagnostics.list, ...plan.diagnostics] }
 }
@@ -91,7 +90,7 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
  */
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)
-  const settings = settingsOf(options)
+  const settings = settingsOf(options, run)
   const { float, plan: first } = await prepareAndPlan(model, settings, run)
   const data = await datasetFor(options.calibration.data, float)
   const coached = await run.stage('check data', () => lookAt(float, data, run))
@@ -101,7 +100,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     const { samples } = settings
     const total = Math.min(samples, data.length ?? samples)
     const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
-    const requests = requestsForPlan(first, OBSERVERS)
+    const requests = requestsForPlan(first, run.registries.observers)
     return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
   })
   const found = await run.stage('search', (progress) =>
@@ -158,12 +157,17 @@ async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run
 /** The plain-data part of the options, checked and completed. */
 function settingsOf(
   options: PlanOptions & Partial<Pick<QuantizeOptions, 'calibration' | 'evaluation'>>,
+  { registries }: Run,
 ): QuantizeSettings {
-  const { engine: _e, signal: _s, onProgress: _p, ops: _o, calibration, evaluation, ...rest } = options
+  const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, calibration, evaluation, ...rest } = options
   const { data: _d, ...calibrate } = calibration ?? { data: undefined }
   const metrics = evaluation?.metrics
-  const parsed = parseSettings(quantizeSettings, { ...rest, ...calibrate, ...(metrics ? { metrics } : {}) })
-  return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target)) }
+  const parsed = parseSettings(quantizeSettings(registries.observers), {
+    ...rest,
+    ...calibrate,
+    ...(metrics ? { metrics } : {}),
+  })
+  return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target, registries.targets)) }
 }
 
 /** @throws FewbitError SPEC_TRAINING for a network that would train. */
@@ -183,7 +187,7 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
   const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers, dispatch, tails, edgeBits } = settings
   const overrides = settings.overrides as readonly Override[]
   const observer = settings.observer === 'auto' ? 'mse' : settings.observer
-  return planQuantization(float, findTarget(settings.target), run.ops, {
+  return planQuantization(float, findTarget(settings.target, run.registries.targets), run.ops, {
     scheme,
     perTensor,
     ...(activations ? { activations } : {}),

@@ -1,5 +1,5 @@
 import type { Histogram, TensorStats } from '../calibration/index.ts'
-import { observe } from '../observers/index.ts'
+import { type Observers, observe } from '../observers/index.ts'
 import { measuredTensors, type QuantSpec, type Range, type TensorPlan } from '../quant/index.ts'
 import type { SearchState } from './search.ts'
 
@@ -39,23 +39,24 @@ function noisiest(state: SearchState): TensorPlan[] {
 }
 
 /** Expected quantization noise of a tensor over its signal power; 0 where it is not measured. */
-export function tensorNoise(tensor: TensorPlan, { stats }: SearchState): number {
+export function tensorNoise(tensor: TensorPlan, { stats, observers }: SearchState): number {
   const found = stats.get(tensor.value)
-  return found ? noiseToSignal(found, tensor.spec, rangeBy(observerOf(tensor), found, tensor.spec)) : 0
+  return found ? noiseToSignal(found, tensor.spec, rangeBy(observerOf(tensor), found, tensor.spec, observers)) : 0
 }
 
 const observerOf = ({ source }: TensorPlan): string => (source.kind === 'calibrate' ? source.observer : 'minmax')
 
-const rangeBy = (observer: string, stats: TensorStats, spec: QuantSpec): Range => observe(observer, stats, spec)
+const rangeBy = (observer: string, stats: TensorStats, spec: QuantSpec, observers: Observers): Range =>
+  observe(observer, stats, spec, {}, observers)
 
 /** Observers whose range differs noticeably from the current one. */
-function alternatives(tensor: TensorPlan, { stats }: SearchState): string[] {
+function alternatives(tensor: TensorPlan, { stats, observers }: SearchState): string[] {
   const found = stats.get(tensor.value)
   if (!found) return []
-  const current = rangeBy(observerOf(tensor), found, tensor.spec)
+  const current = rangeBy(observerOf(tensor), found, tensor.spec, observers)
   const span = current.hi - current.lo
   return ALTERNATIVES.filter((observer) => {
-    const range = rangeBy(observer, found, tensor.spec)
+    const range = rangeBy(observer, found, tensor.spec, observers)
     return Math.abs(range.lo - current.lo) + Math.abs(range.hi - current.hi) > SAME_RANGE * span
   })
 }

@@ -1,8 +1,9 @@
 import { type Engine, evaluateModel } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
-import { defaultOps, type OpRegistry } from '../ops/index.ts'
+import type { OpRegistry } from '../ops/index.ts'
 import type { PassContext, TraceEvent } from '../passes/index.ts'
 import { Diagnostics } from '../util/index.ts'
+import { type Plugin, type Registries, registriesWith } from './plugin.ts'
 
 /** One step of a long task. `total` is missing where it cannot be known beforehand. */
 export interface ProgressEvent {
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void
   readonly ops?: OpRegistry
+  /** Operators, observers, targets and exporters of others, for this run. */
+  readonly extensions?: readonly Plugin[]
 }
 
 /** State of one verb's run: diagnostics, trace and the time that each stage took. */
@@ -27,12 +30,16 @@ export class Run {
   readonly diagnostics = new Diagnostics()
   readonly trace: TraceEvent[] = []
   readonly seconds: Record<string, number> = {}
-  readonly ops: OpRegistry
+  readonly registries: Registries
   readonly options: RunOptions
 
   constructor(options: RunOptions) {
     this.options = options
-    this.ops = options.ops ?? defaultOps
+    this.registries = registriesWith(options.extensions, options.ops)
+  }
+
+  get ops(): OpRegistry {
+    return this.registries.ops
   }
 
   get engine(): Engine {

@@ -1,6 +1,7 @@
 import type { StatsTable } from '../calibration/index.ts'
 import type { Dataset } from '../engine/index.ts'
 import { asTensor, type Model } from '../ir/index.ts'
+import type { Observers } from '../observers/index.ts'
 import type { PlannerOptions, QuantPlan } from '../quant/index.ts'
 import { must } from '../util/index.ts'
 import { keepFloat } from './float-exceptions.ts'
@@ -46,6 +47,7 @@ export interface SearchState {
   readonly plan: (options: PlannerOptions) => QuantPlan
   readonly macs: ReadonlyMap<string, number>
   readonly stats: ReturnType<typeof statsFor>
+  readonly observers: Observers
   options: PlannerOptions
   best: Judged
 }
@@ -79,7 +81,8 @@ export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
 
   const kind = outputKind(float)
   const { observer, best } = await chooseObserver(plan, judge)
-  const state: SearchState = { judge, plan, macs, stats, options: { observer }, best }
+  const { observers: known } = run.registries
+  const state: SearchState = { judge, plan, macs, stats, observers: known, options: { observer }, best }
   if (best.sqnr < GOOD_SQNR[kind]) {
     await refineObservers(state)
     if (state.best.sqnr < GOOD_SQNR[kind]) await keepFloat(state, kind)

@@ -1,6 +1,5 @@
 import { isQuantized } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
-import { defaultOps } from '../ops/index.ts'
 import type { TraceEvent } from '../passes/index.ts'
 import { explainNode, explanationText, type NodeExplanation } from '../quant/index.ts'
 import { FewbitError, problem } from '../util/index.ts'
@@ -22,9 +21,7 @@ export interface Why {
  * @throws FewbitError NODE_UNKNOWN with the nearest names; OPTION_INVALID for planning options with a quantized model; what `plan` throws.
  */
 export async function why(model: Model, node: string, options: PlanOptions): Promise<Why> {
-  return isQuantized(model, options.ops ?? defaultOps)
-    ? whyImported(model, node, options)
-    : whyPlanned(model, node, options)
+  return isQuantized(model, new Run(options).ops) ? whyImported(model, node, options) : whyPlanned(model, node, options)
 }
 
 async function whyPlanned(model: Model, node: string, options: PlanOptions): Promise<Why> {
