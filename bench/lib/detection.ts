@@ -39,10 +39,12 @@ const GRID = 22
 const CLASSES = 80
 const CONFIDENCE = 0.01
 const NMS_IOU = 0.45
+/** COCO's evaluation looks at the best 100 boxes of an image. */
+const PER_IMAGE = 100
 
 /**
  * FastestDet's 85 x 22 x 22 output to boxes (data README): one for each cell and class above the threshold, with class-wise
- * non-maximum suppression.
+ * non-maximum suppression, the best 100.
  */
 export function decodeFastestDet(output: ArrayLike<number>, image: number): Box[] {
   const cells = GRID * GRID
@@ -59,7 +61,7 @@ export function decodeFastestDet(output: ArrayLike<number>, image: number): Box[
       if (score > CONFIDENCE) boxes.push(box(image, cls, score, x, y, w, h))
     }
   }
-  return suppress(boxes)
+  return suppress(boxes).slice(0, PER_IMAGE)
 }
 
 function suppress(boxes: readonly Box[]): Box[] {
@@ -78,7 +80,7 @@ export function iou({ corners: a }: Box, { corners: b }: Box): number {
   return (w * h) / (area(a) + area(b) - w * h)
 }
 
-/** Mean over classes of the average precision (area under the interpolated curve), at one IoU threshold. */
+/** Mean over classes of COCO's average precision (precision at 101 recalls), at one IoU threshold. */
 export function meanAveragePrecision(found: readonly Box[], truth: readonly Box[], threshold: number): number {
   const classes = [...new Set(truth.map((t) => t.cls))]
   const of = (list: readonly Box[], cls: number): Box[] => list.filter((b) => b.cls === cls)
@@ -106,6 +108,7 @@ function averagePrecision(found: readonly Box[], truth: readonly Box[], threshol
   return interpolated(hits, truth.length)
 }
 
+/** Mean over the recalls 0, 0.01 … 1 of the best precision that is reached at that recall or a higher one. */
 function interpolated(hits: readonly boolean[], total: number): number {
   let positive = 0
   const points = hits.map((hit, i) => {
@@ -116,11 +119,7 @@ function interpolated(hits: readonly boolean[], total: number): number {
     const [here, next] = [points[i] as (typeof points)[number], points[i + 1] as (typeof points)[number]]
     here.precision = Math.max(here.precision, next.precision)
   }
-  let area = 0
-  let before = 0
-  for (const { recall, precision } of points) {
-    area += (recall - before) * precision
-    before = recall
-  }
-  return area
+  const recalls = Array.from({ length: 101 }, (_, i) => i / 100)
+  const at = recalls.map((recall) => points.find((p) => p.recall >= recall)?.precision ?? 0)
+  return at.reduce((a, b) => a + b, 0) / at.length
 }

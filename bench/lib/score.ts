@@ -38,15 +38,9 @@ export async function fidelity(model: Model, data: Dataset, engine: Engine, agai
   return { ...result.metrics }
 }
 
-/** Names of the scores that lie below their floor, or too far below float. */
-export function missedScores(
-  { floor, largestDrop = {} }: { readonly floor: Scores; readonly largestDrop?: Scores },
-  float: Scores,
-  quantized: Scores,
-): string[] {
-  const least = Object.entries(largestDrop).map(([name, drop]) => [name, (float[name] ?? Number.NaN) - drop] as const)
-  const all = [...Object.entries(floor), ...least]
-  return all.filter(([name, limit]) => !((quantized[name] ?? Number.NaN) >= limit)).map(([name]) => name)
+/** Names of the scores that lie below their floor. */
+export function missedScores(floor: Scores, scores: Scores): string[] {
+  return Object.keys(floor).filter((name) => !((scores[name] ?? Number.NaN) >= (floor[name] as number)))
 }
 
 export { argmax, ErrorAccumulator }

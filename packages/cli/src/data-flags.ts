@@ -1,4 +1,4 @@
-import { type Dataset, modelInputs, PRESETS, type PreprocessOptions } from '@fewbit/core/engine'
+import { type Dataset, INTERPOLATIONS, modelInputs, PRESETS, type PreprocessOptions } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import { problem } from '@fewbit/core/util'
 import { openDataset } from '@fewbit/engine-node'
@@ -10,6 +10,7 @@ export interface DataFlags {
   preset?: string
   resize?: string
   crop?: string
+  interpolation?: (typeof INTERPOLATIONS)[number]
   mean?: number[]
   std?: number[]
   scale?: number
@@ -48,6 +49,7 @@ export function withDataFlags(command: Command): Command {
     .addOption(new Option('--preset <name>', 'how images become inputs').choices(Object.keys(PRESETS)))
     .option('--resize <size>', 'short side in pixels, HxW, or none')
     .option('--crop <size>', 'centre crop: side in pixels, or HxW')
+    .addOption(new Option('--interpolation <filter>', 'how images are resized').choices([...INTERPOLATIONS]))
     .option('--mean <list>', 'subtracted per channel, after scaling', numbers)
     .option('--std <list>', 'divided by per channel', numbers)
     .option('--scale <number>', 'multiplies pixels first, e.g. 1/255', number)
@@ -69,13 +71,14 @@ function size(option: string, text: string): { height: number; width: number } |
 }
 
 export function preprocessOptions(flags: DataFlags): PreprocessOptions {
-  const { preset, resize, crop, mean, std, scale, layout, channelOrder } = flags
+  const { preset, resize, crop, interpolation, mean, std, scale, layout, channelOrder } = flags
   const side = resize && resize !== 'none' ? size('resize', resize) : undefined
   const cut = crop ? size('crop', crop) : undefined
   const given = {
     preset,
     resize: resize === 'none' ? 'none' : typeof side === 'number' ? { shortSide: side } : side,
     crop: typeof cut === 'number' ? { height: cut, width: cut } : cut,
+    interpolation,
     mean,
     std,
     scale,

@@ -2,6 +2,7 @@ import type { Pixels, Preprocess } from '@fewbit/core/engine'
 import { problem } from '@fewbit/core/util'
 import sharp, { type Sharp } from 'sharp'
 import { decodeBmp, isBmp } from './bmp.ts'
+import { resample } from './resample.ts'
 
 const KERNELS = { nearest: 'nearest', linear: 'linear', cubic: 'cubic', lanczos: 'lanczos3' } as const
 
@@ -20,22 +21,32 @@ export async function decodeImage(bytes: Uint8Array, geometry: Geometry): Promis
 
 /** Resizes and crops decoded pixels; returns them as they are when nothing is to be done. */
 export async function fitPixels(pixels: Pixels, geometry: Geometry): Promise<Pixels> {
-  const { width, height, channels, data } = pixels
+  const { width, height } = pixels
   const size = targetSize(width, height, geometry)
   const crop = geometry.crop ?? size
   if (size.width === width && size.height === height && crop.width === width && crop.height === height) return pixels
-  return transform(sharp(data, { raw: { width, height, channels } }), width, height, geometry)
+  return transform(fromPixels(pixels), width, height, geometry)
 }
 
 async function transform(image: Sharp, width: number, height: number, geometry: Geometry): Promise<Pixels> {
   const size = targetSize(width, height, geometry)
-  let result = image
-  if (size.width !== width || size.height !== height) {
-    const kernel = KERNELS[geometry.interpolation]
-    result = result.resize(size.width, size.height, { fit: 'fill', kernel, fastShrinkOnLoad: false })
+  const isOther = size.width !== width || size.height !== height
+  const resized = isOther ? await resize(image, size, geometry.interpolation) : image
+  return rawPixels(geometry.crop ? resized.extract(centre(size, geometry.crop)) : resized)
+}
+
+async function resize(image: Sharp, { width, height }: Size, interpolation: Geometry['interpolation']): Promise<Sharp> {
+  if (interpolation === 'box' || interpolation === 'bilinear') {
+    return fromPixels(resample(await rawPixels(image), width, height, interpolation))
   }
-  if (geometry.crop) result = result.extract(centre(size, geometry.crop))
-  const { data, info } = await result.raw().toBuffer({ resolveWithObject: true })
+  return image.resize(width, height, { fit: 'fill', kernel: KERNELS[interpolation], fastShrinkOnLoad: false })
+}
+
+const fromPixels = ({ data, width, height, channels }: Pixels): Sharp =>
+  sharp(data, { raw: { width, height, channels } })
+
+async function rawPixels(image: Sharp): Promise<Pixels> {
+  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true })
   return { data, width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3 }
 }
 

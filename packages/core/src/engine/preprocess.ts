@@ -6,6 +6,12 @@ const size = z.number().int().positive()
 const perChannel = z.array(z.number()).min(1)
 
 /**
+ * How images are resized. `linear`, `cubic` and `lanczos` are widened when they shrink an image, as Pillow and torchvision do; `box`
+ * averages (Pillow); `bilinear` weighs four neighbours and skips what lies between (OpenCV).
+ */
+export const INTERPOLATIONS = ['linear', 'bilinear', 'box', 'nearest', 'cubic', 'lanczos'] as const
+
+/**
  * From 8-bit pixels to a network input, as JSON: resize, centre crop, then per channel `(pixel · scale − mean) / std`.
  * `mean` and `std` are in the network's channel order and in scaled units; one entry serves all channels.
  */
@@ -19,7 +25,7 @@ export const preprocessSchema = z.strictObject({
   std: z.array(z.number().positive()).min(1).default([1]),
   layout: z.enum(['nchw', 'nhwc']).default('nchw'),
   channelOrder: z.enum(['rgb', 'bgr', 'gray']).default('rgb'),
-  interpolation: z.enum(['nearest', 'linear', 'cubic', 'lanczos']).default('linear'),
+  interpolation: z.enum(INTERPOLATIONS).default('linear'),
 })
 
 export type Preprocess = z.infer<typeof preprocessSchema>
