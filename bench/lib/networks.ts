@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Dataset, type Engine, modelInputs, type PreprocessOptions, type Sample } from '@fewbit/core/engine'
 import { type Model, Tensor } from '@fewbit/core/ir'
-import { decodeImage, openDataset } from '@fewbit/engine-node'
+import { decodeImage, nodeEngine, openDataset } from '@fewbit/engine-node'
 import { type Box, decodeFastestDet, groundTruth, meanAveragePrecision } from './detection.ts'
 import { classify, eachOutput, fidelity, type Scores } from './score.ts'
 import { DATA, fromSamples, pick } from './shared-data.ts'
@@ -276,7 +276,7 @@ const vad: Network = {
   file: 'vad_silero_16k.onnx',
   floor: {},
   samples: 64,
-  calibration: async (model) => pick(vadSamples(model), (i) => i % 8 === 0),
+  calibration: (model) => vadSamples(model, nodeEngine(), 'calibrate'),
   score: (model, engine, against) => vadScore(model, engine, against),
 }
 

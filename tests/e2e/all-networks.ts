@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Tensor } from '@fewbit/core/ir'
-import { loadModel } from 'fewbit'
+import { loadModel, nodeEngine } from 'fewbit'
 import { modelPath, NETWORKS, type Network } from '../../bench/lib/networks.ts'
 import { DATA } from '../../bench/lib/shared-data.ts'
 import { vadSamples } from '../../bench/lib/vad.ts'
@@ -63,7 +63,8 @@ async function writeVadSamples(model: string): Promise<void> {
   const folder = FLAGS.vad?.data as string
   mkdirSync(folder, { recursive: true })
   let i = 0
-  for await (const sample of vadSamples(await loadModel(model)).samples()) {
+  const samples = await vadSamples(await loadModel(model), nodeEngine(), 'calibrate')
+  for await (const sample of samples.samples()) {
     const arrays = Object.entries(sample.feeds).map(([name, tensor]) => [name, toNumpy(tensor)] as const)
     writeFileSync(join(folder, `${String(i++).padStart(3, '0')}.npz`), npz(Object.fromEntries(arrays)))
     if (i === 32) return
