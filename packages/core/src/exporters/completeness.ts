@@ -100,7 +100,8 @@ function dataOf(node: Node, ops: OpRegistry): Value[] {
 /** Tensors whose name an earlier one of the plan has already. */
 function secondForms({ plan }: ExportContext): TensorPlan[] {
   const seen = new Set<string>()
-  return plan.tensors.filter(({ value }) => seen.size === seen.add(value).size)
+  // Fills are on the scales of other tensors, and no table lists them.
+  return plan.tensors.filter(({ role, value }) => role !== 'fill' && seen.size === seen.add(value).size)
 }
 
 /** The first names in quotes, and how many more there are. */

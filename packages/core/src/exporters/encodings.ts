@@ -1,5 +1,5 @@
 import { asTensor, type Node, type Value } from '../ir/index.ts'
-import { defaultOps, type OpRegistry } from '../ops/index.ts'
+import { defaultOps } from '../ops/index.ts'
 import type { QuantParams, TensorPlan } from '../quant/index.ts'
 import { decodeUtf8 } from '../util/index.ts'
 import type { ExportContext } from './define.ts'
@@ -25,13 +25,38 @@ export function planned(cx: ExportContext, ...roles: readonly TensorPlan['role']
  * The other way round as well, where everybody who reads a value moves it to values of one and the same encoding.
  */
 export function activationEncodings(cx: ExportContext): Map<string, QuantParams> {
-  const ops = cx.ops ?? defaultOps
+  return spread(cx, new Map(planned(cx, 'activation').map(({ tensor, params }) => [tensor.value, params])))
+}
+
+/**
+ * The same, for backends that look up every tensor of a network, with what stands before a Relu or Clip that its producer absorbs
+ * as well: the codes behind it end where it clips, so that they clip what stands before it alike.
+ */
+export function tableEncodings(cx: ExportContext): Map<string, QuantParams> {
+  const found = activationEncodings(cx)
+  const bounded = new Set(cx.plan.tensors.filter((t) => t.within).map((t) => t.value))
+  const fused = new Set(cx.plan.nodes.filter((n) => n.decision === 'fused').map((n) => n.node))
+  for (const node of [...cx.model.graph.nodes].reverse()) {
+    const [input] = node.inputs
+    const output = node.outputs[0]?.name ?? ''
+    const params = found.get(output)
+    const clips = fused.has(node.name) && bounded.has(output)
+    if (clips && input && params && !found.has(input.name)) found.set(input.name, params)
+  }
+  return spread(cx, found)
+}
+
+/** Parameters of constants by name, in plan order. */
+export const constantEncodings = (
+  cx: ExportContext,
+  ...roles: readonly TensorPlan['role'][]
+): [string, QuantParams][] => planned(cx, ...roles).map(({ tensor, params }) => [tensor.value, params])
+
+function spread(cx: ExportContext, found: Map<string, QuantParams>): Map<string, QuantParams> {
   const { graph } = cx.model
-  const found = new Map<string, QuantParams>()
-  for (const { tensor, params } of planned(cx, 'activation')) found.set(tensor.value, params)
-  const movers = [...graph.nodes].filter((node) => moves(node, ops))
+  const movers = [...graph.nodes].filter((node) => movesElements(node, cx))
   for (const node of movers) spreadDown(node, found)
-  for (const node of movers.reverse()) spreadUp(node, found, ops)
+  for (const node of movers.reverse()) spreadUp(node, found, cx)
   const ordered = [...graph.inputs, ...[...graph.nodes].flatMap((node) => node.outputs)]
   return new Map(ordered.flatMap((value) => entryOf(value, found)))
 }
@@ -41,7 +66,8 @@ function entryOf(value: Value | null, found: ReadonlyMap<string, QuantParams>): 
   return params ? [[value.name, params]] : []
 }
 
-const moves = (node: Node, ops: OpRegistry): boolean =>
+/** Every element of the results is one of input 0's. */
+export const movesElements = (node: Node, { ops = defaultOps }: ExportContext): boolean =>
   ops.of(node)?.quant.traits?.includes('scale-preserving') === true
 
 /** Results that hold elements of the input; indices of a MaxPool do not. */
@@ -57,10 +83,10 @@ function spreadDown(node: Node, found: Map<string, QuantParams>): void {
   if (params) for (const value of moved(node)) if (!found.has(value.name)) found.set(value.name, params)
 }
 
-function spreadUp(node: Node, found: Map<string, QuantParams>, ops: OpRegistry): void {
+function spreadUp(node: Node, found: Map<string, QuantParams>, cx: ExportContext): void {
   const [source] = node.inputs
   if (!source || source.constant || found.has(source.name)) return
-  if (source.uses().some((use) => use.index !== 0 || !moves(use.node, ops) || interpolates(use.node))) return
+  if (source.uses().some((use) => use.index !== 0 || !movesElements(use.node, cx) || interpolates(use.node))) return
   const results = source.consumers().flatMap(moved)
   const [params, ...others] = new Set(results.map((value) => found.get(value.name)))
   if (params && others.length === 0) found.set(source.name, params)
