@@ -1,4 +1,5 @@
 import type { Feeds } from '@fewbit/core/engine'
+import type { OnCodesOptions } from '@fewbit/core/integer'
 import type { Model } from '@fewbit/core/ir'
 import type { ParamsTable, QuantPlan, Target } from '@fewbit/core/quant'
 
@@ -33,6 +34,8 @@ export interface Backend {
   readonly target: string
   /** Share of output elements within one step that the engine has to reach; the others are reported only. */
   readonly criterion?: number
+  /** What the simulation has to know of its kernels. */
+  readonly arithmetic?: OnCodesOptions
   /** Known reasons for differences, in the words of the report. */
   readonly causes: readonly string[]
   /** Why it cannot run on this machine, or undefined. Installs what it needs. */

@@ -1,4 +1,5 @@
 import { type Engine, type Feeds, type LoadOptions, probeModel } from '@fewbit/core/engine'
+import { type OnCodesOptions, onCodes } from '@fewbit/core/integer'
 import { graphValues, type Model } from '@fewbit/core/ir'
 import { planModel, quantize } from '@fewbit/core/pipeline'
 import { findTarget } from '@fewbit/core/targets'
@@ -45,16 +46,21 @@ export function joined(runs: readonly Feeds[]): Values {
   return new Map(names.map((name) => [name, runs.flatMap((run) => Array.from(run[name]?.numbers() ?? []))]))
 }
 
-/** Float arithmetic between the quantizers of the plan. */
-export const simulate = (cx: Case, engine: Engine): Promise<Values> =>
-  runSamples(cx.quantized, engine, cx.samples, { optimization: 'simulate' })
+const SIMULATE = { optimization: 'simulate' } as const
+
+/** The plain simulation: real values in float32 between the quantizers of the plan. */
+export const simulatePlainly = (cx: Case, engine: Engine): Promise<Values> =>
+  runSamples(cx.quantized, engine, cx.samples, SIMULATE)
+
+/** The simulation of integer kernels: sums on codes, exact, and one rounding of each. */
+export const simulate = (cx: Case, engine: Engine, options: OnCodesOptions): Promise<Values> =>
+  runSamples(onCodes(cx.quantized, options), engine, cx.samples, SIMULATE)
 
 /** The simulation's quantized activations, by the name of the value that was quantized. */
-export async function simulateLayers(cx: Case, engine: Engine): Promise<Values> {
+export async function simulateLayers(cx: Case, engine: Engine, options: OnCodesOptions): Promise<Values> {
   const names = dequantized(cx)
-  const values = await runSamples(probeModel(cx.quantized, [...names.values()]), engine, cx.samples, {
-    optimization: 'simulate',
-  })
+  const model = probeModel(onCodes(cx.quantized, options), [...names.values()])
+  const values = await runSamples(model, engine, cx.samples, SIMULATE)
   return new Map([...names].map(([value, probe]) => [value, values.get(probe) ?? []]))
 }
 

@@ -1,5 +1,16 @@
 import { type Engine, type Feeds, probeModel } from '@fewbit/core/engine'
-import { cloneModel, graphValues, type Model, replaceUses, Tensor, Value } from '@fewbit/core/ir'
+import { type OnCodesOptions, onCodes } from '@fewbit/core/integer'
+import {
+  cloneModel,
+  GraphBuilder,
+  graphValues,
+  type Model,
+  type Node,
+  replaceUses,
+  Tensor,
+  type Value,
+  type ValueType,
+} from '@fewbit/core/ir'
 import type { Case, Values } from './backend.ts'
 import { dequantized, joined } from './cases.ts'
 
@@ -8,10 +19,17 @@ import { dequantized, joined } from './cases.ts'
  * place of the simulated one for its readers. What differs is then the kernel's doing, and not what came down from the layers
  * before it.
  */
-export async function simulateKernels(cx: Case, engine: Engine, shown: Values): Promise<Values> {
+export async function simulateKernels(
+  cx: Case,
+  engine: Engine,
+  shown: Values,
+  options: OnCodesOptions,
+): Promise<Values> {
   const names = new Map([...dequantized(cx)].filter(([value]) => shown.has(value)))
   const dims = await dimsOf(cx, engine, names)
-  const session = await engine.load(cutModel(cx.quantized, [...names.values()]), { optimization: 'simulate' })
+  const session = await engine.load(onCodes(cutModel(cx.quantized, [...names.values()]), options), {
+    optimization: 'simulate',
+  })
   try {
     const runs: Feeds[] = []
     for (const [i, sample] of cx.samples.entries()) {
@@ -29,18 +47,24 @@ export async function simulateKernels(cx: Case, engine: Engine, shown: Values): 
 
 const fedName = (name: string): string => `${name}_fed`
 
-/** A copy whose values of these names are outputs, while their readers read inputs instead. */
+/** A copy whose dequantized values of these names are outputs, while their readers read inputs on the same grid instead. */
 function cutModel(model: Model, names: readonly string[]): Model {
   const copy = probeModel(cloneModel(model), names)
   const values = new Map([...graphValues(copy.graph)].map((value) => [value.name, value]))
   for (const name of names) {
     const value = values.get(name) as Value
-    const fed = new Value(fedName(name), value.type)
-    copy.graph.inputs.push(fed)
-    replaceUses(value.uses(), fed)
+    const dequantizer = value.producer as Node
+    const [codes, scale, zeroPoint] = dequantizer.inputs as Value[]
+    const parameters = [scale, zeroPoint].filter((v) => v !== undefined)
+    const b = new GraphBuilder(copy.graph, { after: dequantizer })
+    const fed = b.input(fedName(name), value.type)
+    const quantized = b.op('QuantizeLinear', [fed, ...parameters], {}, typed(codes?.type))
+    replaceUses(value.uses(), b.op('DequantizeLinear', [quantized, ...parameters], {}, typed(value.type)))
   }
   return copy
 }
+
+const typed = (type: ValueType | undefined) => ({ types: [type] })
 
 async function dimsOf(cx: Case, engine: Engine, names: ReadonlyMap<string, string>) {
   const session = await engine.load(probeModel(cx.quantized, [...names.values()]), { optimization: 'simulate' })

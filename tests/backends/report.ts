@@ -9,6 +9,8 @@ export interface Row {
   readonly version?: string
   readonly samples?: number
   readonly outputs?: Agreement
+  /** The same against the plain simulation, which rounds every product. */
+  readonly plain?: Agreement
   readonly step?: Step
   /** Quantized results of single kernels, each simulated on the inputs that the engine's kernel had. */
   readonly kernels?: Agreement
@@ -38,6 +40,7 @@ const HEAD = [
   'same code %',
   'within 1 %',
   'worst',
+  'plain: within 1 %',
   'kernels: same code %',
   'within 1 %',
   'worst',
@@ -57,9 +60,9 @@ export function table(rows: readonly Row[]): string {
   return lines.map((line) => `| ${line.join(' | ')} |`).join('\n')
 }
 
-function figures({ outputs, kernels }: Row): string[] {
-  if (!outputs) return [...[outputs, kernels].flatMap(shares)]
-  return [String(outputs.elements), ...[outputs, kernels].flatMap(shares)]
+function figures({ outputs, plain, kernels }: Row): string[] {
+  const elements = outputs ? String(outputs.elements) : '–'
+  return [elements, ...shares(outputs), plain ? percent(plain.within) : '–', ...shares(kernels)]
 }
 
 const shares = (a: Agreement | undefined): string[] =>

@@ -6,19 +6,16 @@
  * Engines come from npm and pip; what cannot be installed is skipped and named. Exits with 1 where an engine misses its criterion or
  * fails. --layers prints the first quantized intermediates that differ, for engines that show them.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { nodeEngine } from '@fewbit/engine-node'
 import { NETWORKS, type Network } from '../../bench/lib/networks.ts'
 import { DATA } from '../../bench/lib/shared-data.ts'
-import type { Backend, Case, Values } from './backend.ts'
-import { makeCase, simulate, simulateLayers } from './cases.ts'
-import { compareOutputs, stepOf } from './compare.ts'
+import type { Backend } from './backend.ts'
+import { makeCase } from './cases.ts'
 import { BACKENDS } from './engines/index.ts'
-import { simulateKernels } from './kernels.ts'
-import { compareLayers, layerTable } from './layers.ts'
+import { measure } from './measure.ts'
 import { type Row, table, verdictOf } from './report.ts'
 
 const DEFAULT_NETWORKS = 'resnet20,vww,honk,squeezenet'
@@ -33,44 +30,6 @@ const { values, positionals } = parseArgs({
 })
 const engine = nodeEngine()
 
-interface Simulated {
-  readonly cx: Case
-  readonly outputs: Values
-  readonly layers: Values
-}
-
-async function rowFor(backend: Backend, simulated: Simulated): Promise<Row> {
-  const { cx } = simulated
-  const { name, title, criterion, causes } = backend
-  const head = { backend: name, title, target: cx.target.name, network: cx.network, samples: cx.samples.length }
-  const folder = mkdtempSync(join(tmpdir(), `fewbit-${name}-`))
-  try {
-    const { version, outputs, layers } = await backend.run(cx, folder)
-    const [first] = simulated.outputs
-    const step = first && stepOf(first[0], first[1], cx.plan, cx.params)
-    const stepFor = (output: string) => stepOf(output, simulated.outputs.get(output) ?? [], cx.plan, cx.params).step
-    const kernels = layers?.size ? await simulateKernels(cx, engine, layers) : new Map()
-    const inside = compareLayers(cx, kernels, layers ?? new Map())
-    if (values.layers) {
-      console.log(layerTable(`${name} on ${cx.network}, kernels alone`, inside.each))
-      console.log(layerTable(`${name} on ${cx.network}`, compareLayers(cx, simulated.layers, layers ?? new Map()).each))
-    }
-    return {
-      ...head,
-      version,
-      outputs: compareOutputs(simulated.outputs, outputs, stepFor),
-      ...(step && { step }),
-      ...(inside.all && { kernels: inside.all }),
-      ...(criterion !== undefined && { criterion }),
-      causes,
-    }
-  } catch (error) {
-    return { ...head, ...(criterion !== undefined && { criterion }), failure: (error as Error).message }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
 function selectedBackends(): Backend[] {
   const wanted = values.engines.split(',').filter(Boolean)
   return BACKENDS.filter(({ name }) => wanted.length === 0 || wanted.some((w) => name.startsWith(w)))
@@ -84,9 +43,8 @@ async function rowsFor(network: Network, backends: readonly Backend[]): Promise<
   const rows: Row[] = []
   for (const target of new Set(backends.map((b) => b.target))) {
     const cx = await makeCase(network, target, engine, Number(values.samples))
-    const simulated = { cx, outputs: await simulate(cx, engine), layers: await simulateLayers(cx, engine) }
     for (const backend of backends.filter((b) => b.target === target)) {
-      const row = await rowFor(backend, simulated)
+      const row = await measure(backend, cx, engine, values.layers)
       console.log(table([row]).split('\n')[2])
       rows.push(row)
     }

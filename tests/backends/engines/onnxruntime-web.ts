@@ -1,15 +1,14 @@
 import { serializeModel, Tensor } from '@fewbit/core/ir'
 import { env, InferenceSession, Tensor as WebTensor } from 'onnxruntime-web'
-import { type Backend, type BackendRun, type Case, CRITERION } from '../backend.ts'
+import type { Backend, BackendRun, Case } from '../backend.ts'
 import { joined } from '../cases.ts'
+import { ORT } from './onnxruntime.ts'
 
 /** The WebAssembly build, which runs in Node as it does in a browser. */
 export const onnxruntimeWeb: Backend = {
+  ...ORT,
   name: 'onnxruntime-web',
   title: 'ONNX Runtime Web, wasm',
-  target: 'onnxruntime',
-  criterion: CRITERION,
-  causes: ['integer kernels multiply the sum by one float32 factor, the simulation sums products of float32 values'],
   run: runWasm,
 }
 

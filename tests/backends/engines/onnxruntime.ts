@@ -1,28 +1,35 @@
 import { probeModel } from '@fewbit/core/engine'
+import { qoperator } from '@fewbit/core/exporters'
+import { cloneModel, type Model } from '@fewbit/core/ir'
 import { nodeEngine } from '@fewbit/engine-node'
 import { type Backend, type BackendRun, type Case, CRITERION } from '../backend.ts'
 import { dequantized, runSamples } from '../cases.ts'
 
 const engine = nodeEngine()
+const ALL = { optimization: 'all' } as const
+
+/** Requantization of the integer kernels: one float32 factor, which the simulation on codes takes over. */
+export const ORT = { target: 'onnxruntime', criterion: CRITERION, arithmetic: { add: 'ratios' }, causes: [] } as const
 
 /** Fuses QuantizeLinear and DequantizeLinear into its integer kernels. */
-export const onnxruntime: Backend = {
-  name: 'onnxruntime',
-  title: 'ONNX Runtime for Node, QDQ',
-  target: 'onnxruntime',
-  criterion: CRITERION,
-  causes: ['integer kernels multiply the sum by one float32 factor, the simulation sums products of float32 values'],
-  run: runQdq,
+export const onnxruntime: Backend = { ...ORT, name: 'onnxruntime', title: 'ONNX Runtime for Node, QDQ', run: runQdq }
+
+export const onnxruntimeOperators: Backend = {
+  ...ORT,
+  name: 'onnxruntime-qoperator',
+  title: 'ONNX Runtime for Node, QOperator',
+  run: async (cx) => ({ version: engine.version, outputs: await runSamples(operators(cx), engine, cx.samples, ALL) }),
 }
 
 async function runQdq(cx: Case): Promise<BackendRun> {
   const names = dequantized(cx)
-  const options = { optimization: 'all' } as const
-  const probed = await runSamples(probeModel(cx.quantized, [...names.values()]), engine, cx.samples, options)
+  const probed = await runSamples(probeModel(cx.quantized, [...names.values()]), engine, cx.samples, ALL)
   const layers = new Map([...names].map(([value, probe]) => [value, probed.get(probe) ?? []]))
-  return {
-    version: engine.version,
-    outputs: await runSamples(cx.quantized, engine, cx.samples, options),
-    layers,
-  }
+  return { version: engine.version, outputs: await runSamples(cx.quantized, engine, cx.samples, ALL), layers }
+}
+
+function operators({ network, float, plan, params, target }: Case): Model {
+  const [artifact] = qoperator.emit({ name: network, model: cloneModel(float), plan, params, target })
+  if (artifact?.kind !== 'model') throw new Error('the exporter wrote no model')
+  return artifact.model
 }

@@ -1,0 +1,31 @@
+import { cloneModel, type Model } from '../ir/index.ts'
+import { addOnCodes } from './add.ts'
+import { sumOnCodes } from './sums.ts'
+
+export interface OnCodesOptions {
+  /**
+   * How Add requantizes. `ratios`: codes times the ratios of the scales, as ONNX Runtime's QLinearAdd. `real` (default): in real
+   * values, as the plain simulation.
+   */
+  readonly add?: 'ratios' | 'real'
+}
+
+const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
+
+/**
+ * A quantized network (QDQ) whose sums of products run on codes instead of real values: the simulation of integer kernels to the bit.
+ *
+ * Codes in float32 are whole numbers, and so are sums of their products: exact below 2^24 in any order. Each sum is multiplied once
+ * by float32(scale(x) · scale(w)) / scale(y), then rounded, as integer kernels do. Real values in their place round every product, so
+ * that about one result in 100,000 falls on the other side of a tie, and a deep network amplifies that.
+ *
+ * Operators that do not sum products keep their form. Run the result with quantizers unfused (`simulate`).
+ */
+export function onCodes(quantized: Model, { add = 'real' }: OnCodesOptions = {}): Model {
+  const model = cloneModel(quantized)
+  for (const node of [...model.graph.nodes]) {
+    if (SUMS.has(node.opType)) sumOnCodes(node)
+    else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
+  }
+  return model
+}
