@@ -29,6 +29,18 @@ export function parseModel(text: string): Model {
   return model
 }
 
+/**
+ * One function of the text form: `function domain::Name <opset_import = ["": 21], attributes = [a]> (x) => (y) { … }`.
+ * @throws FewbitError TEXT_SYNTAX, TEXT_NAME, TEXT_NO_DATA
+ */
+export function parseFunction(text: string): FunctionDef {
+  const parser = new TextParser(text)
+  parser.lexer.expect('function')
+  const found = parser.function()
+  if (parser.lexer.token.kind !== 'end') throw parser.lexer.fail('the end is expected')
+  return found
+}
+
 /** The main graph of `parseModel`. */
 export const parseGraph = (text: string): Graph => parseModel(text).graph
 

@@ -85,6 +85,13 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
   /** Multiply-accumulates of the node, from its types; undefined while shapes are open. */
   readonly macs: Facet<[cx: InferContext<S>, outputs: readonly (Shape | undefined)[]], number | undefined>
   readonly quant: QuantTraits
+  /** The operator as an ONNX function in the text form, for engines that do not know it: `function mine::Op <…> (x) => (y) { … }`. */
+  readonly body: string | undefined
+  /** The operator in JavaScript, for engines that do not know it: all outputs from the inputs. Inputs left out are undefined. */
+  readonly evaluate: Facet<
+    [inputs: readonly (Tensor | undefined)[], attrs: AttrValues<S>],
+    readonly Tensor[] | Promise<readonly Tensor[]>
+  >
   /** Axis of output channels in the weight input, e.g. 0 for Conv, 1 for ConvTranspose; may depend on attributes. */
   readonly weightChannelAxis: Facet<[attrs: AttrValues<S>, weightRank: number], number>
 }
@@ -111,6 +118,8 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     constant: undefined,
     macs: undefined,
     quant: {},
+    body: undefined,
+    evaluate: undefined,
     weightChannelAxis: undefined,
     ...init,
   }

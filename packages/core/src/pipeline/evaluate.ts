@@ -7,7 +7,7 @@ import {
   type ScoredSample,
   scoredSamples,
 } from '../analysis/index.ts'
-import type { Dataset, LoadOptions } from '../engine/index.ts'
+import type { Dataset, Engine, LoadOptions } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import { type Diagnostic, problem } from '../util/index.ts'
 import { lookAt } from './data.ts'
@@ -56,7 +56,7 @@ export async function score(model: Model, options: EvaluateOptions, run = new Ru
   const scores = new Scores(options)
   const time = { seconds: 0 }
   await run.stage('evaluate', async (onProgress) => {
-    const settings = evaluationRun(options)
+    const settings = evaluationRun(options, run.engine)
     const reference = options.against && eachSample(runOver(options.against, settings))
     try {
       for await (const sample of eachSample(runOver(model, { ...settings, onProgress }), time)) {
@@ -77,9 +77,9 @@ export async function score(model: Model, options: EvaluateOptions, run = new Ru
   }
 }
 
-function evaluationRun(options: EvaluateOptions) {
+function evaluationRun(options: EvaluateOptions, engine: Engine) {
   return {
-    engine: options.engine,
+    engine,
     data: options.data,
     batchSize: options.batchSize ?? 32,
     ...(options.samples === undefined ? {} : { limit: options.samples }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseBody } from '../engine/index.ts'
 import { EXPORTERS, type Exporter } from '../exporters/index.ts'
 import { OBSERVERS, type Observer } from '../observers/index.ts'
 import { defaultOps, type OpDef, type OpRegistry } from '../ops/index.ts'
@@ -41,6 +42,8 @@ const pluginSchema = z.strictObject({
         outputs: z.array(text),
         attrs: record,
         quant: record,
+        body: text.optional(),
+        evaluate: method.optional(),
       }),
     )
     .optional(),
@@ -68,7 +71,8 @@ const pluginSchema = z.strictObject({
 
 /**
  * The built-in registries with what plugins add, for one run.
- * @throws FewbitError PLUGIN_INVALID for a plugin that is not of the right shape; PLUGIN_CONFLICT for a name that is taken.
+ * @throws FewbitError PLUGIN_INVALID for a plugin that is not of the right shape; PLUGIN_CONFLICT for a name that is taken;
+ * CUSTOM_OP_BODY for a function body that cannot be read.
  */
 export function registriesWith(plugins: readonly Plugin[] = [], ops: OpRegistry = defaultOps): Registries {
   const found = new Diagnostics()
@@ -130,6 +134,7 @@ function extendOps(ops: OpRegistry, plugins: readonly Plugin[], found: Diagnosti
   const known = Object.fromEntries([...ops].map((def) => [key(def), def]))
   const all = merged('operator', known, plugins, key, (p) => p.ops ?? [], found)
   const added = Object.entries(all).flatMap(([name, def]) => (known[name] === def ? [] : [def]))
+  for (const def of added) if (def.body !== undefined) parseBody(def)
   return added.length > 0 ? ops.extend(added) : ops
 }
 

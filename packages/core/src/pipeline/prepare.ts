@@ -1,3 +1,4 @@
+import { addFunctionBodies } from '../engine/index.ts'
 import { cloneModel, type Model, nameNodes } from '../ir/index.ts'
 import { convertOpset, inferShapesPass, quantizePreparePasses, runPasses } from '../passes/index.ts'
 import type { Run } from './run.ts'
@@ -13,6 +14,8 @@ export async function prepare(model: Model, run: Run, opset = QDQ_OPSET): Promis
   const copy = cloneModel(model)
   // Graphs built in memory may have nodes without names, which plans and overrides go by.
   nameNodes(copy.graph)
+  // What is written then runs wherever functions do.
+  addFunctionBodies(copy, run.ops)
   const upgrade = copy.opset() < opset ? [convertOpset(opset)] : []
   await runPasses(copy, [...upgrade, inferShapesPass, ...quantizePreparePasses, inferShapesPass], run.passContext())
   return copy

@@ -1,4 +1,4 @@
-import { type Engine, evaluateModel } from '../engine/index.ts'
+import { type Engine, evaluateModel, withCustomOps } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import type { PassContext, TraceEvent } from '../passes/index.ts'
@@ -31,19 +31,17 @@ export class Run {
   readonly trace: TraceEvent[] = []
   readonly seconds: Record<string, number> = {}
   readonly registries: Registries
+  readonly engine: Engine
   readonly options: RunOptions
 
   constructor(options: RunOptions) {
     this.options = options
     this.registries = registriesWith(options.extensions, options.ops)
+    this.engine = withCustomOps(options.engine, this.registries.ops)
   }
 
   get ops(): OpRegistry {
     return this.registries.ops
-  }
-
-  get engine(): Engine {
-    return this.options.engine
   }
 
   /** Runs a stage, reports it and adds its time. Throws the signal's reason if it was aborted before. */
