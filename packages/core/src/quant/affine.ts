@@ -1,4 +1,5 @@
 import { problem, roundHalfEven } from '../util/index.ts'
+import { formatScale } from './formats/index.ts'
 import { powerOfTwo } from './power-of-two.ts'
 import type { QuantSpec, Range } from './spec.ts'
 
@@ -27,6 +28,8 @@ export const withZero = (range: Range): Range => ({ lo: Math.min(range.lo, 0), h
  * max/qmax would keep the positive end exact at the price of a coarser grid (7 % at 4 bits, 50 % at 2), and a target that
  * wants both ends exact asks for the narrow range. Symmetric, unsigned and lo ≥ 0: scale = hi / (qmax − qmin), zero point qmin.
  *
+ * Of a format other than integers: the scale that brings the largest magnitude to the format's largest number, zero point 0.
+ *
  * The scale is rounded to a power of two where the spec says so, else to float32, before the zero point is computed, as the kernels
  * will see it. An empty range gets scale 1.
  * @throws FewbitError QUANT_RANGE if an end is not finite or lo > hi.
@@ -36,7 +39,8 @@ export function paramsFromRange(range: Range, spec: QuantSpec): ScaleZero {
     throw problem('QUANT_RANGE', `[${range.lo}, ${range.hi}] is not a range that can be quantized`)
   }
   const { lo, hi } = withZero(range)
-  const { quantMin, quantMax, symmetric } = spec
+  const { quantMin, quantMax, symmetric, format } = spec
+  if (format) return { scale: storedScale(formatScale({ lo, hi }, format, spec), spec), zeroPoint: 0 }
   const levels = quantMax - quantMin
   if (!symmetric) {
     const scale = storedScale((hi - lo) / levels, spec)

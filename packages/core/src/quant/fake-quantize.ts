@@ -1,9 +1,10 @@
-import { type DType, invariant, problem, ROUND } from '../util/index.ts'
+import { type DType, encodeUtf8, invariant, problem, ROUND, rng } from '../util/index.ts'
 import type { ScaleZero } from './affine.ts'
+import { gridOf, levelIndex } from './formats/index.ts'
 import { forEachRun } from './granularity.ts'
-import { type QuantParams, type QuantSpec, storageDType } from './spec.ts'
+import { type NumberFormat, type QuantParams, type QuantSpec, storageDType } from './spec.ts'
 
-/** Integer codes, one element each: sub-byte codes are not packed. */
+/** Codes, one element each: sub-byte codes are not packed. Of formats: bit patterns, or indices of levels. */
 export type Codes = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
 
 const CODE_ARRAYS: Partial<Record<DType, new (length: number) => Codes>> = {
@@ -17,6 +18,9 @@ const CODE_ARRAYS: Partial<Record<DType, new (length: number) => Codes>> = {
   uint16: Uint16Array,
   int32: Int32Array,
   uint32: Uint32Array,
+  float8e4m3fn: Uint8Array,
+  float8e5m2: Uint8Array,
+  float4e2m1: Uint8Array,
 }
 
 const newCodes = (spec: QuantSpec, length: number): Codes => {
@@ -28,7 +32,8 @@ const newCodes = (spec: QuantSpec, length: number): Codes => {
 /**
  * Codes: q = clip(R(x / scale) + zeroPoint, quantMin, quantMax), with the division in float32 as ONNX Runtime's QuantizeLinear
  * does it (onnx.ai, QuantizeLinear-21). The spec may say x · fround(1 / scale) instead of the quotient, R(… + zeroPoint) instead of
- * the sum outside, and which rounding R is. Infinities saturate; NaN gives code 0 and is the caller's to refuse.
+ * the sum outside, and which rounding R is. With a format: the code of the nearest number to x / scale (`formats`). Infinities
+ * saturate. NaN has no code: it gives 0, of a format the lowest number, and is the caller's to refuse.
  * @param values row-major, of shape `dims`; `dims` may be left out for per-tensor parameters.
  * @param noise uniform in [0, 1), for stochastic rounding only; repeated where it is shorter than the values, as for each sample of
  * a batch.
@@ -42,12 +47,15 @@ export function quantize(
   invariant(noise?.length || params.spec.rounding !== 'stochastic', () => 'stochastic rounding without noise')
   const out = newCodes(params.spec, values.length)
   forEachRun(dims, params.spec.granularity, (start, end, p) => {
-    quantizeRun({ values, out, start, end }, params.spec, scaleZero(params, p), noise)
+    const run = { values, out, start, end }
+    const at = scaleZero(params, p)
+    if (params.spec.format) quantizeToLevels(run, params.spec, at.scale, params.spec.format)
+    else quantizeRun(run, params.spec, at, noise)
   })
   return out
 }
 
-/** x = (q − zeroPoint) · scale in float32: ONNX Runtime's DequantizeLinear. */
+/** x = (q − zeroPoint) · scale in float32: ONNX Runtime's DequantizeLinear; of a format, the code's number times scale. */
 export function dequantize(
   codes: ArrayLike<number>,
   params: QuantParams,
@@ -56,7 +64,12 @@ export function dequantize(
   const out = new Float32Array(codes.length)
   forEachRun(dims, params.spec.granularity, (start, end, p) => {
     const { scale, zeroPoint } = scaleZero(params, p)
-    for (let i = start; i < end; i++) out[i] = ((codes[i] as number) - zeroPoint) * scale
+    const grid = params.spec.format && gridOf(params.spec.format, scale)
+    const unit = grid?.absolute ? 1 : scale
+    for (let i = start; i < end; i++) {
+      const code = codes[i] as number
+      out[i] = (grid ? (grid.values[code] as number) : code - zeroPoint) * unit
+    }
   })
   return out
 }
@@ -69,6 +82,16 @@ export function fakeQuantize(
   noise?: ArrayLike<number>,
 ): Float32Array {
   return dequantize(quantize(values, params, dims, noise), params, dims)
+}
+
+/**
+ * Uniform numbers in [0, 1) of 24 bits, exact in float32, for the stochastic rounding of a tensor: the same for the same name and seed.
+ */
+export function roundingNoise(name: string, length: number, seed: number): Float32Array {
+  let hash = 0x811c9dc5 ^ seed
+  for (const byte of encodeUtf8(name)) hash = Math.imul(hash ^ byte, 0x01000193)
+  const random = rng(hash)
+  return Float32Array.from({ length }, () => random.int(2 ** 24) / 2 ** 24)
 }
 
 interface Run {
@@ -94,6 +117,21 @@ function quantizeRun(
     const steps = Math.fround(reciprocal ? x * factor : x / scale)
     const code = round(Math.fround(steps + inside), noise[i % noise.length] as number) + outside
     out[i] = Math.min(Math.max(code, quantMin), quantMax)
+  }
+}
+
+function quantizeToLevels(
+  { values, out, start, end }: Run,
+  { reciprocal }: QuantSpec,
+  scale: number,
+  format: NumberFormat,
+): void {
+  const grid = gridOf(format, scale)
+  const unit = grid.absolute ? 1 : scale
+  const factor = Math.fround(1 / unit)
+  for (let i = start; i < end; i++) {
+    const x = values[i] as number
+    out[i] = grid.codes[levelIndex(grid, Math.fround(reciprocal ? x * factor : x / unit))] as number
   }
 }
 

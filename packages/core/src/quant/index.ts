@@ -2,6 +2,13 @@ export * from './affine.ts'
 export * from './bias.ts'
 export * from './explain.ts'
 export * from './fake-quantize.ts'
+export {
+  type FakeQuantizeOptions,
+  fakeQuantizeGraph,
+  type NodeSink,
+} from './fake-quantize-graph.ts'
+export { type QuantForm, qdqObstacle, qdqObstacles, requiredOpset } from './form.ts'
+export * from './formats/index.ts'
 export * from './granularity.ts'
 export * from './groups.ts'
 export * from './integer-share.ts'

@@ -4,7 +4,8 @@ import { defaultOps } from '../ops/index.ts'
 import { inferShapes } from '../passes/index.ts'
 import { onnxruntime } from '../targets/index.ts'
 import { Diagnostics } from '../util/index.ts'
-import { materialize, requiredOpset } from './materialize.ts'
+import { requiredOpset } from './form.ts'
+import { type MaterializeOptions, materialize } from './materialize.ts'
 import { planQuantization } from './planner.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { resolveParams } from './resolve-params.ts'
@@ -106,38 +107,85 @@ describe('materialize', () => {
 })
 
 describe('activations that QuantizeLinear alone does not describe', () => {
-  /** Gemm with the activation's spec changed; scale 0.5, zero point 1. */
-  function withSpec(change: Partial<QuantSpec>, at: Partial<QuantParams> = {}, opset = 17) {
+  /** Gemm with the spec of x or w changed; x has scale 0.5 and zero point 1. */
+  function withSpec(
+    change: Partial<QuantSpec>,
+    {
+      at = {},
+      value = 'x',
+      opset = 17,
+      ...options
+    }: MaterializeOptions & {
+      at?: Partial<QuantParams>
+      value?: 'x' | 'w'
+      opset?: number
+    } = {},
+  ) {
     const float = gemm([1, 0, 0, 0, 1, 0], [0, 0, 0], opset)
     const planned = planQuantization(float, onnxruntime, defaultOps)
-    const tensors = planned.tensors.map((t) => (t.value === 'x' ? { ...t, spec: { ...t.spec, ...change } } : t))
+    const tensors = planned.tensors.map((t) => (t.value === value ? { ...t, spec: { ...t.spec, ...change } } : t))
     const plan = { ...planned, tensors }
     const params = resolveParams(float, plan, ranges({ x: { lo: 0, hi: 1 } }), new Diagnostics())
     const { spec } = params.get('x') as QuantParams
     params.set('x', { spec, scale: [0.5], zeroPoint: [1], ...at })
-    return materialize(float, plan, params)
+    return { model: materialize(float, plan, params, options), plan }
   }
 
+  const types = (model: Model) => [...model.graph.nodes].map((n) => n.opType)
+  const fp8 = { format: { kind: 'float8e4m3fn' }, quantMin: -448, quantMax: 448 } as const
+  const binary = { format: { kind: 'levels', levels: [-1, 1] }, bits: 1, quantMin: -1, quantMax: 1 } as const
+
   it('clips values where codes end before their type does', () => {
-    const model = withSpec({ quantMin: 1, quantMax: 200 })
-    expect([...model.graph.nodes].map((n) => n.opType).slice(2)).toEqual([
-      'Clip',
-      'QuantizeLinear',
-      'DequantizeLinear',
-      'Gemm',
-    ])
+    const { model } = withSpec({ quantMin: 1, quantMax: 200 })
+    expect(types(model).slice(2)).toEqual(['Clip', 'QuantizeLinear', 'DequantizeLinear', 'Gemm'])
     expect([numbers(model, 'x_lowest'), numbers(model, 'x_highest')]).toEqual([[0], [99.5]])
   })
 
   it('refuses what rounds otherwise, and names the tensor', () => {
     expect(() => withSpec({ rounding: 'half-away' })).toThrow(/MATERIALIZE_FORM.*"x".*half-away/)
     expect(() => withSpec({ addThenRound: true })).toThrow(/MATERIALIZE_FORM.*zero point before/)
-    expect(() => withSpec({ reciprocal: true }, { scale: [0.3] })).toThrow(/MATERIALIZE_FORM.*reciprocal/)
+    expect(() => withSpec({ reciprocal: true }, { at: { scale: [0.3] } })).toThrow(/MATERIALIZE_FORM.*reciprocal/)
+    expect(() => withSpec(binary, { value: 'w' })).toThrow(/MATERIALIZE_FORM.*"w".*neither integers/)
   })
 
   it('takes what comes to the same', () => {
-    expect(withSpec({ reciprocal: true }).graph.nodes.length).toBe(5)
-    expect(withSpec({ addThenRound: true }, { zeroPoint: [0] }).graph.nodes.length).toBe(5)
+    expect(types(withSpec({ reciprocal: true }).model)).toHaveLength(5)
+    expect(types(withSpec({ addThenRound: true }, { at: { zeroPoint: [0] } }).model)).toHaveLength(5)
+    // How a constant was rounded is over when it is stored.
+    expect(types(withSpec({ rounding: 'half-away' }, { value: 'w' }).model)).toHaveLength(5)
+  })
+
+  it('writes ordinary nodes for simulation', () => {
+    const { model } = withSpec({ rounding: 'half-up' }, { form: 'simulate' })
+    const steps = ['Div', 'Mul', 'Floor', 'Mul', 'Ceil', 'Add', 'Clip', 'Sub', 'Mul']
+    expect(types(model).slice(2)).toEqual([...steps, 'Gemm'])
+    expect(valuesByName(model.graph).get('x_dequantized')?.producer?.opType).toBe('Mul')
+  })
+
+  it('simulates narrow types in 8 bits, and constants of other numbers as rounded floats', () => {
+    const narrow = withSpec({ bits: 3, quantMin: 0, quantMax: 7 }, { form: 'simulate' })
+    expect(numbers(narrow.model, 'x_highest')).toEqual([3])
+    expect(valuesByName(narrow.model.graph).get('x_zero_point')?.constant?.dtype).toBe('uint8')
+    expect(requiredOpset(narrow.plan)).toBe(21)
+    expect(requiredOpset(narrow.plan, 'simulate')).toBe(13)
+    const { model } = withSpec(binary, { value: 'w', form: 'simulate' })
+    expect(numbers(model, 'w_dequantized')).toEqual([1, 1, 1, 1, 1, 1])
+    expect(types(model)).toEqual(['DequantizeLinear', 'QuantizeLinear', 'DequantizeLinear', 'Gemm'])
+  })
+
+  it('rounds stochastically alike for the same seed, and asks for a fixed shape', () => {
+    const noise = (seed: number) =>
+      numbers(withSpec({ rounding: 'stochastic' }, { form: 'simulate', seed }).model, 'x_noise')
+    expect(noise(1)).toEqual(noise(1))
+    expect(noise(1)).not.toEqual(noise(2))
+  })
+
+  it('stores 8-bit floats from opset 19 on', () => {
+    expect(() => withSpec(fp8, { value: 'w' })).toThrow(/MATERIALIZE_OPSET.*opset 19/)
+    const { model } = withSpec(fp8, { value: 'w', opset: 19 })
+    // Column scales are 1/448; a column of zeros takes its neighbours' scale.
+    const stored = valuesByName(model.graph).get('w_quantized')?.constant
+    expect([stored?.dtype, Array.from(stored?.numbers() ?? [])]).toEqual(['float8e4m3fn', [448, 0, 0, 0, 448, 0]])
   })
 })
 

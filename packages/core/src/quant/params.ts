@@ -1,7 +1,16 @@
 import { integerRange, invariant, must, problem } from '../util/index.ts'
 import { paramsFromRange } from './affine.ts'
+import { BINARY_LEVELS, formatRange, isBinary } from './formats/index.ts'
 import { forEachRun, paramCount } from './granularity.ts'
-import { type Granularity, perTensor, type QuantParams, type QuantSpec, type Range, storageDType } from './spec.ts'
+import {
+  type Granularity,
+  type NumberFormat,
+  perTensor,
+  type QuantParams,
+  type QuantSpec,
+  type Range,
+  storageDType,
+} from './spec.ts'
 import type { Target, TensorRule } from './target.ts'
 
 /** What a target says about all its tensors, and a rule may say otherwise. */
@@ -17,18 +26,22 @@ export function quantSpec(
   granularity: Granularity = perTensor(),
   defaults: RoundingDefaults = {},
 ): QuantSpec {
-  const { bits, signed, symmetric, powerOfTwo, format } = rule
+  const { bits, signed, symmetric, powerOfTwo } = rule
+  const format = rule.format ?? (bits === 1 && signed && !rule.codes ? BINARY : undefined)
   const rounding = rule.rounding ?? defaults.rounding ?? 'half-even'
-  const [quantMin, quantMax] = codeRange(rule)
+  const [quantMin, quantMax] = format ? formatRange(format) : codeRange(rule)
   return {
     ...{ bits, signed, symmetric, quantMin, quantMax, granularity },
     ...(powerOfTwo ? { powerOfTwo } : {}),
-    ...(rounding === 'half-even' ? {} : { rounding }),
+    ...(rounding === 'half-even' || format ? {} : { rounding }),
     ...(defaults.reciprocal ? { reciprocal: true } : {}),
-    ...(defaults.addThenRound ? { addThenRound: true } : {}),
+    ...(defaults.addThenRound && !format ? { addThenRound: true } : {}),
     ...(format ? { format } : {}),
   }
 }
+
+/** One signed bit is the sign: ±scale. Two's complement would leave −1 and 0. */
+const BINARY: NumberFormat = { kind: 'levels', levels: BINARY_LEVELS }
 
 function codeRange({ bits, signed, narrow, codes }: Omit<TensorRule, 'granularity'>): readonly [number, number] {
   if (!codes) return signed ? [-(2 ** (bits - 1)) + (narrow ? 1 : 0), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1]
@@ -71,4 +84,25 @@ export function dataRanges(values: ArrayLike<number>, dims: readonly number[], g
     }
   })
   return Array.from(lo, (low, p) => ({ lo: low, hi: hi[p] as number }))
+}
+
+/**
+ * Parameters of constant data: their exact ranges, except that the scale of binary levels is the mean magnitude, which has the least
+ * squared error (XNOR-Net, arXiv:1603.05279, equation 6).
+ */
+export function paramsFromData(values: ArrayLike<number>, dims: readonly number[], spec: QuantSpec): QuantParams {
+  const binary = spec.format?.kind === 'levels' && isBinary(spec.format.levels)
+  const ranges = binary ? meanMagnitudes(values, dims, spec.granularity) : dataRanges(values, dims, spec.granularity)
+  return paramsFromRanges(ranges, spec)
+}
+
+function meanMagnitudes(values: ArrayLike<number>, dims: readonly number[], granularity: Granularity): Range[] {
+  const count = paramCount(dims, granularity)
+  const sum = new Float64Array(count)
+  const size = new Float64Array(count)
+  forEachRun(dims, granularity, (start, end, p) => {
+    for (let i = start; i < end; i++) sum[p] = (sum[p] as number) + Math.abs(values[i] as number)
+    size[p] = (size[p] as number) + end - start
+  })
+  return Array.from(sum, (total, p) => ({ lo: 0, hi: total / Math.max(size[p] as number, 1) }))
 }

@@ -1,4 +1,4 @@
-import type { DType, RoundingMode } from '../util/index.ts'
+import { type DType, isMinifloat, type RoundingMode } from '../util/index.ts'
 
 export type Granularity =
   | { readonly kind: 'tensor' }
@@ -27,6 +27,7 @@ export interface QuantSpec {
   readonly signed: boolean
   /** Zero point fixed: 0 when signed, the middle or 0 (non-negative data) when unsigned. */
   readonly symmetric: boolean
+  /** Lowest and highest code; with a format, its lowest and highest number. */
   readonly quantMin: number
   readonly quantMax: number
   readonly granularity: Granularity
@@ -38,7 +39,7 @@ export interface QuantSpec {
   readonly reciprocal?: true
   /** The zero point is added before rounding: round(x / scale + zeroPoint). Differs on ties, where it is odd. */
   readonly addThenRound?: true
-  /** Absent: integers. */
+  /** Absent: integers. A format's zero point is 0, and it rounds to the nearest, whatever `rounding` says. */
   readonly format?: NumberFormat
 }
 
@@ -55,8 +56,9 @@ export interface Range {
   readonly hi: number
 }
 
-/** The ONNX element type that stores values of this spec. */
-export function storageDType(spec: Pick<QuantSpec, 'bits' | 'signed'>): DType {
-  const width = spec.bits <= 2 ? 2 : spec.bits <= 4 ? 4 : spec.bits <= 8 ? 8 : spec.bits <= 16 ? 16 : 32
-  return `${spec.signed ? '' : 'u'}int${width}` as DType
+/** The ONNX element type that stores codes of this spec: integers, the bit patterns of a floating-point format, or indices of levels. */
+export function storageDType({ bits, signed, format }: Pick<QuantSpec, 'bits' | 'signed' | 'format'>): DType {
+  if (format && isMinifloat(format.kind)) return format.kind
+  const width = bits <= 2 ? 2 : bits <= 4 ? 4 : bits <= 8 ? 8 : bits <= 16 ? 16 : 32
+  return `${signed && !format ? '' : 'u'}int${width}` as DType
 }
