@@ -52,33 +52,36 @@ function loss(observer: string, sampled: TensorStats, full: TensorStats): number
   return 10 * Math.log10(error(sampled) / error(full))
 }
 
-// Entropy has no case: it counts occupied bins, of which a sample has fewer, and its ranges move by a quarter and more
-// (docs/observers/entropy.md).
+// Entropy has no case: it counts occupied bins, of which a sample has fewer, and its optimum is flat. Its ranges move by a tenth
+// and more (docs/observers/entropy.md).
 describe.skipIf(!existsSync(DATA)).each(['resnet20', 'squeezenet'])('ranges of %s from sampled histograms', (name) => {
   const both = collectBoth(name)
   const all = async (measure: (sampled: TensorStats, full: TensorStats) => number): Promise<number[]> => {
     const { sampled, full } = await both
     return [...full].map(([value, stats]) => measure(sampled.get(value) as TensorStats, stats)).sort((a, b) => a - b)
   }
-  const middle = (sorted: readonly number[]): number => sorted[sorted.length >> 1] as number
+  const quantile = (sorted: readonly number[], share: number): number =>
+    sorted[Math.floor(sorted.length * share)] as number
 
   it('are those of all elements for minmax', async () => {
     expect(await all((a, b) => movement('minmax', a, b))).toEqual(await all(() => 0))
   })
 
-  // The 99.99 percentile of 131,000 elements has 13 beyond it; their number has a standard error of a quarter. How far that
-  // moves the end depends on the tail: 2 to 5 % of the range for half of the tensors, 10 % at most, seen here.
-  it('move by a few percent for percentile', async () => {
+  // Seen: 0.5 % of the range for half of the tensors, 1.7 % for nine in ten, 3.5 % at most. The 99.99 percentile lies within the
+  // exactly counted tail of most samples; what moves it is samples whose tails are fuller than others'.
+  it('hold still for percentile', async () => {
     const moved = await all((a, b) => movement('percentile', a, b))
-    expect(middle(moved)).toBeLessThan(0.06)
-    expect(moved.at(-1)).toBeLessThan(0.15)
+    expect(quantile(moved, 0.5)).toBeLessThan(0.015)
+    expect(quantile(moved, 0.9)).toBeLessThan(0.03)
+    expect(moved.at(-1)).toBeLessThan(0.06)
   })
 
-  // The optimum is flat, so that its place says little: what counts is the error that the moved range makes on all elements.
-  // Few tensors, those whose rare large values carry much of the energy, lose more than a decibel.
-  it('cost half of the tensors less than half a decibel for mse', async () => {
+  // Seen: one step of the search, 0.9 %, for half of the tensors, 2.8 % at most; 0.03 dB at most on all elements.
+  it('hold still for mse, and cost no tensor a tenth of a decibel', async () => {
+    const moved = await all((a, b) => movement('mse', a, b))
+    expect(quantile(moved, 0.5)).toBeLessThan(0.015)
+    expect(moved.at(-1)).toBeLessThan(0.05)
     const lost = await all((a, b) => loss('mse', a, b))
-    expect(middle(lost)).toBeLessThan(0.5)
-    expect(lost.at(-1)).toBeLessThan(3)
+    expect(lost.at(-1)).toBeLessThan(0.1)
   })
 })

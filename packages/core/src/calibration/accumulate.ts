@@ -8,8 +8,10 @@ export interface BatchStats {
   readonly count: number
   readonly min: number
   readonly max: number
-  /** Elements to count in the histogram: all, or an even sample. */
+  /** Elements to count in the histogram: all, or one in every `weight`. */
   readonly sample?: Float32Array
+  /** Elements to count one by one, which the sample leaves out. */
+  readonly tails?: Float32Array
   readonly channels?: ChannelStats
 }
 
@@ -18,8 +20,15 @@ export class StatsAccumulator {
   #count = 0
   #min = Number.POSITIVE_INFINITY
   #max = Number.NEGATIVE_INFINITY
-  #histogram: HistogramBuilder | undefined
+  readonly #weight: number
+  #sampled: HistogramBuilder | undefined
+  #tails: HistogramBuilder | undefined
   #channels: ChannelStats | undefined
+
+  /** @param weight elements that each sampled one stands for. */
+  constructor(weight = 1) {
+    this.#weight = weight
+  }
 
   add(batch: BatchStats): void {
     if (batch.count === 0) return
@@ -28,8 +37,12 @@ export class StatsAccumulator {
     this.#min = Math.min(this.#min, batch.min) + 0
     this.#max = Math.max(this.#max, batch.max) + 0
     if (batch.sample) {
-      this.#histogram ??= new HistogramBuilder()
-      this.#histogram.add(batch.sample, batch.min, batch.max)
+      this.#sampled ??= new HistogramBuilder()
+      this.#sampled.add(batch.sample, batch.min, batch.max)
+    }
+    if (batch.tails?.length) {
+      this.#tails ??= new HistogramBuilder()
+      this.#tails.add(batch.tails, batch.min, batch.max)
     }
     if (batch.channels) this.#channels = mergeChannels(this.#channels, batch.channels)
   }
@@ -40,11 +53,13 @@ export class StatsAccumulator {
 
   build(): TensorStats {
     invariant(this.#count > 0, () => 'statistics of no elements')
+    const sampled = this.#sampled?.build(this.#weight)
+    const histogram = sampled && this.#tails ? mergeHistograms(sampled, this.#tails.build()) : sampled
     return {
       count: this.#count,
       min: this.#min,
       max: this.#max,
-      ...(this.#histogram ? { histogram: this.#histogram.build() } : {}),
+      ...(histogram ? { histogram } : {}),
       ...(this.#channels ? { channels: this.#channels } : {}),
     }
   }

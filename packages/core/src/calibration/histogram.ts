@@ -50,9 +50,11 @@ export class HistogramBuilder {
     addShifted(this.#counts, this.#first, other.counts, other.first, shift)
   }
 
-  /** A copy of what has been counted. */
-  build(): Histogram {
-    return { width: 2 ** this.#exponent, first: this.#first, counts: this.#counts.slice() }
+  /** A copy of what has been counted, every count taken `weight` times. */
+  build(weight = 1): Histogram {
+    const counts = this.#counts.slice()
+    if (weight !== 1) for (let i = 0; i < counts.length; i++) counts[i] = (counts[i] as number) * weight
+    return { width: 2 ** this.#exponent, first: this.#first, counts }
   }
 
   #cover(lo: number, hi: number): void {
@@ -94,8 +96,10 @@ const binAt = (bin: number, shift: number): number => Math.floor(bin * 2 ** -shi
 function addShifted(to: Float64Array, toFirst: number, from: Float64Array, fromFirst: number, shift: number): void {
   const perWidth = 2 ** -shift
   for (let i = 0; i < from.length; i++) {
+    const n = from[i] as number
+    if (n === 0) continue
     const bin = Math.floor((fromFirst + i) * perWidth) - toFirst
-    to[bin] = (to[bin] as number) + (from[i] as number)
+    to[bin] = (to[bin] as number) + n
   }
 }
 

@@ -3,7 +3,9 @@ import {
   attribute,
   cloneModel,
   GraphBuilder,
+  isStatic,
   type Model,
+  type Shape,
   Tensor,
   tensorType,
   type Value,
@@ -20,10 +22,12 @@ export interface InstrumentedModel {
   readonly requests: readonly StatRequest[]
   /** int64 input: first index and stride of each value's sample, as start, step, start, step, … */
   readonly slices: string
-  /** int64 output: number of elements of each value. */
+  /** int64 output: rows and blocks a row of each value that has blocks, and the number of elements of each other one. */
   readonly sizes: string
-  /** float32 outputs, one a value: `STATS` in their order, then the sample. */
+  /** float32 outputs, one a value: `STATS` in their order, then the sample, then the blocks with the largest elements of each row. */
   readonly stats: readonly string[]
+  /** Elements of a block, for values that have blocks. */
+  readonly blocks: readonly (number | undefined)[]
   /** False where samples are whole tensors, because the model's operators cannot stride. */
   readonly isStrided: boolean
   readonly channels: readonly ({ readonly min: string; readonly max: string } | undefined)[]
@@ -34,13 +38,15 @@ export const STATS = ['ReduceMin', 'ReduceMax', 'ReduceSum'] as const
 
 /** Opset in which Slice learned to stride. Below, values leave the engine whole. */
 const STRIDED_SLICE_OPSET = 10
+/** Opset in which GatherND learned of batch axes. Below, values have no blocks. */
+const BATCH_GATHER_OPSET = 12
 /** Opset in which reductions take their axes as an input. */
 const REDUCE_AXES_INPUT_OPSET = 18
 
 /**
  * The model with reducers on the requested values, no other outputs, and nothing that only other outputs need. Each value is
- * reduced over its flattened tensor inside the engine; with the results leaves a strided slice of it, whose start and stride are
- * fed with each run.
+ * reduced inside the engine; with the results leaves a strided slice of it, whose start and stride are fed with each run, and the
+ * blocks of it that hold its tails.
  *
  * ONNX Runtime runs, for the last node without readers first, all that it depends on. Values are let go early, and read while
  * they are in the processor's cache, if all readers of one value meet in one such node and those of the first value come last.
@@ -53,18 +59,18 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
   const ordered = inGraphOrder(model, requests)
   const builder = new Instrumenter(model)
   const flats = ordered.map(({ value }) => builder.flatten(value))
-  const counts = flats.map((flat) => builder.size(flat))
   const slices = builder.slices(flats.length)
-  const sizes = builder.join(counts)
+  const blocks = ordered.map(({ request, value }) =>
+    request.kind === 'histogram' ? builder.blockOf(value) : undefined,
+  )
+  const cut = ordered.map(({ value }, i) => builder.cut(value, blocks[i]))
+  const sizes = builder.join(flats.map((flat, i) => builder.size(cut[i]?.magnitude ?? flat)))
   const outputs = ordered
-    .map(({ request, value }, i) => ({ request, value, flat: flats[i] as Value, count: counts[i] as Value, i }))
+    .map(({ request, value }, i) => ({ request, value, flat: flats[i] as Value, i }))
     .toReversed()
-    .map(({ request, value, flat, count, i }) => ({
+    .map(({ request, value, flat, i }) => ({
       channels: request.channelAxis === undefined ? undefined : builder.channels(value, request.channelAxis),
-      stats: builder.join([
-        ...STATS.map((type) => builder.reduce(type, flat)),
-        builder.sample(flat, count, slices.at(i)),
-      ]),
+      stats: builder.join(builder.reduced(flat, cut[i], slices.at(i))),
     }))
     .toReversed()
   removeUnread(model)
@@ -74,6 +80,7 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
     slices: slices.input,
     isStrided: model.opset() >= STRIDED_SLICE_OPSET,
     sizes,
+    blocks,
     stats: outputs.map(({ stats }) => stats),
     channels: outputs.map(({ channels }) => channels),
   }
@@ -105,29 +112,69 @@ function floatValue(value: Value | undefined, name: string): Value {
   })
 }
 
+type ValuePair = readonly [Value, Value]
+
+/** Elements that the known dimensions promise: the whole has a multiple of them. */
+const knownSize = (shape: Shape): number => shape.reduce<number>((n, d) => (typeof d === 'number' ? n * d : n), 1)
+
+/** A value cut into blocks: `blocks` is rows × count × length, the extremes are rows × count. */
+interface Cut {
+  readonly blocks: Value
+  readonly min: Value
+  readonly max: Value
+  /** The larger one of both extremes, by magnitude. */
+  readonly magnitude: Value
+  readonly length: number
+  /** Elements of a row, where they are known. */
+  readonly size?: number
+}
+
+/** One element in so many is known by itself, or more. */
+const LARGEST_SHARE = 2048
+
+/** How many of the `count` blocks of a row are handed over whole: one for the bound of its tail, and those beyond. */
+const largestOf = (count: number, length: number): number =>
+  Math.min(Math.floor(count / Math.ceil(LARGEST_SHARE / length)) + 2, count)
+
+/** Small blocks make many extremes, and few of large ones are without a tail's element. */
+const BLOCK_LENGTHS = { least: 16, best: 64, most: 256 }
+
+/** The divisor of `size` that makes the best blocks. */
+function blockLength(size: number): number | undefined {
+  const { least, best, most } = BLOCK_LENGTHS
+  const lengths = Array.from({ length: most - least + 1 }, (_, i) => least + i).filter((n) => size % n === 0)
+  const distance = (n: number): number => Math.abs(Math.log(n / best))
+  return lengths.toSorted((a, b) => distance(a) - distance(b))[0]
+}
+
 class Instrumenter {
   readonly #model: Model
   readonly #builder: GraphBuilder
   readonly #flat: Value
   readonly #axis: Value
+  readonly #one: Value
+  readonly #two: Value
+  readonly #end: Value
 
   constructor(model: Model) {
     this.#model = model
     this.#builder = new GraphBuilder(model.graph)
     this.#flat = this.#builder.constant('fewbit_flat', Tensor.int64([1], [-1]))
     this.#axis = this.#builder.constant('fewbit_axis', Tensor.int64([1], [0]))
+    this.#one = this.#builder.constant('fewbit_one', Tensor.int64([1], [1]))
+    this.#two = this.#builder.constant('fewbit_two', Tensor.int64([1], [2]))
+    this.#end = this.#builder.constant('fewbit_end', Tensor.int64([1], [Number.MAX_SAFE_INTEGER]))
     // IR version 3 knows initializers only as inputs with defaults.
     model.irVersion = Math.max(model.irVersion, 4)
   }
 
   flatten(value: Value): Value {
-    const dtype = asTensor(value.type)?.dtype ?? 'float32'
-    const single = dtype === 'float32' ? value : this.#op('Cast', [value], { to: attribute.int(1) })
-    return this.#op('Reshape', [single, this.#flat])
+    return this.#op('Reshape', [this.#single(value), this.#flat])
   }
 
-  reduce(type: (typeof STATS)[number], flat: Value): Value {
-    return this.#op(type, [flat], { keepdims: attribute.int(1) })
+  #single(value: Value): Value {
+    const dtype = asTensor(value.type)?.dtype ?? 'float32'
+    return dtype === 'float32' ? value : this.#op('Cast', [value], { to: attribute.int(1) })
   }
 
   size(flat: Value): Value {
@@ -135,7 +182,7 @@ class Instrumenter {
   }
 
   /** One input for all starts and strides: feeding many small tensors costs more than splitting one. */
-  slices(count: number): { input: string; at(i: number): readonly [Value, Value] } {
+  slices(count: number): { input: string; at(i: number): ValuePair } {
     const parts = 2 * count
     const input = this.#builder.input('fewbit_slices', tensorType('int64', [parts]))
     const attributes = this.#opset >= 18 ? { num_outputs: attribute.int(parts) } : {}
@@ -143,9 +190,60 @@ class Instrumenter {
     return { input: input.name, at: (i) => [outputs[2 * i] as Value, outputs[2 * i + 1] as Value] }
   }
 
-  sample(flat: Value, size: Value, [start, step]: readonly [Value, Value]): Value {
+  /** Length of the blocks that rows of the value can be cut into, if its shape promises one and the operators are there. */
+  blockOf(value: Value): number | undefined {
+    const shape = asTensor(value.type)?.shape ?? []
+    return this.#opset < BATCH_GATHER_OPSET || shape.length < 2 ? undefined : blockLength(knownSize(shape.slice(1)))
+  }
+
+  /** Blocks of a value and their extremes, which cost no more than those of the whole. */
+  cut(value: Value, length: number | undefined): Cut | undefined {
+    if (length === undefined) return undefined
+    const blocks = this.#reshape(this.#single(value), [0, -1, length])
+    const [min, max] = ['ReduceMin', 'ReduceMax'].map((type) => this.#reduceAxes(type, blocks, [2])) as [Value, Value]
+    const magnitude = this.#op('Max', [max, this.#op('Neg', [min])])
+    const shape = asTensor(value.type)?.shape?.slice(1)
+    const size = shape && isStatic(shape) ? knownSize(shape) : undefined
+    return { blocks, min, max, magnitude, length, ...(size ? { size } : {}) }
+  }
+
+  /** `STATS`, the sample, and the blocks with the largest magnitudes of each row. */
+  reduced(flat: Value, cut: Cut | undefined, slice: ValuePair): Value[] {
+    const sum = this.#reduceAll('ReduceSum', flat)
+    const sample = this.#sample(flat, slice)
+    if (!cut) return [this.#reduceAll('ReduceMin', flat), this.#reduceAll('ReduceMax', flat), sum, sample]
+    const extremes = [this.#reduceAll('ReduceMin', cut.min), this.#reduceAll('ReduceMax', cut.max)]
+    return [...extremes.map((x) => this.#op('Reshape', [x, this.#flat])), sum, sample, this.#largestBlocks(cut)]
+  }
+
+  #largestBlocks({ blocks, magnitude, length, size }: Cut): Value {
+    const attributes = { sorted: attribute.int(0) }
+    const k = size
+      ? this.#builder.constant('fewbit_k', Tensor.int64([1], [largestOf(size / length, length)]))
+      : this.#largest(magnitude, length)
+    const [, indices] = this.#builder.ops('TopK', [magnitude, k], attributes, { outputs: 2, name: 'fewbit_TopK' })
+    const rows = this.#reshape(indices as Value, [0, -1, 1])
+    return this.#op('Reshape', [this.#op('GatherND', [blocks, rows], { batch_dims: attribute.int(1) }), this.#flat])
+  }
+
+  /** `largestOf` in the graph. */
+  #largest(magnitude: Value, length: number): Value {
+    const count = this.#op('Slice', [this.#op('Shape', [magnitude]), this.#one, this.#two])
+    const share = this.#builder.constant('fewbit_share', Tensor.int64([1], [Math.ceil(LARGEST_SHARE / length)]))
+    return this.#op('Min', [this.#op('Add', [this.#op('Div', [count, share]), this.#two]), count])
+  }
+
+  #reshape(value: Value, shape: readonly number[]): Value {
+    return this.#op('Reshape', [value, this.#builder.constant('fewbit_shape', Tensor.int64([shape.length], shape))])
+  }
+
+  #reduceAll(type: (typeof STATS)[number], flat: Value): Value {
+    return this.#op(type, [flat], { keepdims: attribute.int(1) })
+  }
+
+  #sample(flat: Value, [start, step]: ValuePair): Value {
     if (this.#opset < STRIDED_SLICE_OPSET) return flat
-    return this.#op('Slice', [flat, start, size, this.#axis, step])
+    return this.#op('Slice', [flat, start, this.#end, this.#axis, step])
   }
 
   channels(value: Value, axis: number): { min: string; max: string } {

@@ -15,7 +15,7 @@ export interface TensorStats {
   readonly count: number
   readonly min: number
   readonly max: number
-  /** Of all elements or of an evenly spread sample; `histogram.counts` sums to the number sampled. */
+  /** Of all elements; where a sample stands for the bulk of them, `histogram.counts` sums to `count` only nearly. */
   readonly histogram?: Histogram
   /** Per-channel minima and maxima, where requested. */
   readonly channels?: ChannelStats

@@ -49,8 +49,9 @@ function divergence(stats: TensorStats, spec: QuantSpec): (scale: number) => Spl
  * else and drive the scale down.
  */
 function without({ width, counts }: OneSided, bound: number): OneSided {
-  const kept = (n: number, i: number): number => (i * width < bound ? 0 : n)
-  return { width, counts: counts.map(kept) }
+  const kept = counts.slice()
+  kept.fill(0, 0, Math.ceil(bound / width))
+  return { width, counts: kept }
 }
 
 /** The cell of code 0, which the two sides share. */

@@ -62,6 +62,7 @@ class Excess {
   /** sums[k] = Σ_{j=1..k} T((j − ½)·scale). */
   sumAtBoundaries(scale: number, sums: Float64Array): void {
     sums[0] = 0
+    if (this.#counts.length === 0) return
     for (let k = 1; k < sums.length; k++) sums[k] = (sums[k - 1] as number) + this.#at((k - 0.5) * scale)
   }
 
