@@ -83,7 +83,7 @@ class Judge {
     const target = this.#target
     if (!target) return undefined
     const rule = target.ops[node.qualifiedType]
-    if (!rule || rule.mode === 'float') {
+    if (!rule || rule.mode === 'float' || rule.mode === 'weights') {
       return ['quantized', `${target.title} has no integer kernel for ${node.qualifiedType}`]
     }
     const plans = codes.flatMap((value) => this.#byValue.get(value.name) ?? [])

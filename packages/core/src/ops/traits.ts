@@ -7,6 +7,8 @@ export type Trait =
   | 'accumulates'
   /** Every output element is one of input 0's elements: MaxPool, Reshape, Transpose, Slice. Shares input 0's scale. */
   | 'scale-preserving'
+  /** Every output element is a mean of elements of input 0, and so never negative where these are not: AveragePool. */
+  | 'averaging'
   /** All data inputs and the output want one scale: Concat. */
   | 'same-scale-inputs'
   /** Elementwise of one input and cheap enough for kernels to absorb into their producer: Relu, Clip, HardSwish. */

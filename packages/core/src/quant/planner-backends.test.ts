@@ -67,6 +67,18 @@ describe('quant points', () => {
     ])
   })
 
+  it('inputs: what lies between two products is read as codes although nobody makes codes', () => {
+    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4] v) => (float32[1,4] y) {
+      c = Conv(x, w) s = Add(c, x) g = GlobalAveragePool(s) f = Flatten(g) y = Gemm(f, v) }`)
+    expect(edges(plan(model, backend({ points: 'inputs' })))).toEqual([
+      'x -> c s',
+      'c -> s',
+      's -> g',
+      'g -> f',
+      'f -> y',
+    ])
+  })
+
   it('outputs: only what kernels make, and the inputs of the graph', () => {
     const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w1, float32[4,4,1,1] w2) => (float32[1,4,8,8] y) {
       c = Conv(x, w1) e = Exp(c) y = Conv(e, w2) }`)
@@ -81,6 +93,16 @@ describe('quant points', () => {
     const p = plan(net(RESIDUAL), backend({ points: 'inputs', fuse }))
     expect(edges(p)).toEqual(['x -> c1', 'r1 -> c2 s', 'r2 -> y'])
     expect(decisions(p)).toMatchObject({ c1: 'integer', r1: 'fused', c2: 'integer', s: 'fused', r2: 'fused' })
+  })
+
+  it('gives the Relu behind such an Add to the convolution as well, although the Add could host it', () => {
+    const fuse = [
+      { name: 'AddRelu', hosts: ['Conv'], chain: ['Add', 'Relu'] },
+      { name: 'Relu', hosts: ['Conv', 'Add'], chain: ['Relu'] },
+    ]
+    const p = plan(net(RESIDUAL), backend({ points: 'inputs', fuse }))
+    expect(decisions(p)).toMatchObject({ c2: 'integer', s: 'fused', r2: 'fused' })
+    expect(p.nodes.find((n) => n.node === 'r2')?.reason.text).toContain('Conv "c2"')
   })
 
   it('gives an Add of two convolutions to the later one, whose sibling is computed by then', () => {
@@ -186,6 +208,18 @@ describe('tails', () => {
   })
 })
 
+describe('a backend without float kernels', () => {
+  it('is warned of each operator on floats that it cannot run, and of no shape arithmetic', () => {
+    const model = net(`(float32[1,4] x, float32[4,4] w) => (float32[1,4] y, int64[2] s) {
+      c = Gemm(x, w) e = Erf(c) f = Erf(e) s = Shape(f) y = Gemm(f, w) }`)
+    const p = plan(model, backend({ fallback: 'none', dispatch: 'listed' }))
+    expect(p.diagnostics.map(({ code, at, notes }) => ({ code, at, notes }))).toEqual([
+      { code: 'PLAN_UNSUPPORTED', at: { node: 'e' }, notes: ['e', 'f'] },
+    ])
+    expect(plan(model, backend({ dispatch: 'listed' })).diagnostics).toEqual([])
+  })
+})
+
 describe('alignment', () => {
   const sum = `(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] v) => (float32[1,4,8,8] y) {
     a = Conv(x, w) b = Conv(x, v) y = Add(a, b) }`
@@ -207,6 +241,22 @@ describe('alignment', () => {
   ] as const)('%s', (align, expected) => expect(groups(align)).toEqual(expected))
 })
 
+describe('sharing', () => {
+  const join = `(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] v, float32[4,8,1,1] u) => (float32[1,4,8,8] y) {
+    c = Conv(x, w) r = Relu(c) d = Conv(x, v) j = Concat<axis = 1>(r, d) y = Conv(j, u) }`
+  const joined = (clips: 'codes' | 'accumulator') => {
+    const fuse = [{ name: 'Relu', hosts: ['Conv'], chain: ['Relu'], clips }]
+    const activations = { ...backend({}).activations, symmetric: false }
+    const p = plan(net(join), backend({ fuse, activations }))
+    return ['r', 'd'].map((name) => tensor(p, name)?.group === tensor(p, 'j')?.group)
+  }
+
+  it('keeps a branch whose codes end where it clips on a scale of its own, and no other', () => {
+    expect(joined('codes')).toEqual([false, true])
+    expect(joined('accumulator')).toEqual([true, true])
+  })
+})
+
 describe('specs', () => {
   it('takes unsigned codes for what is never negative, through nodes that move', () => {
     const activations = { ...backend({}).activations, unsignedWherePossible: true as const }
@@ -214,6 +264,20 @@ describe('specs', () => {
       c = Conv(x, w) r = Relu(c) m = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(r) y = Conv(m, v) }`)
     const p = plan(model, backend({ activations }))
     expect(['x', 'r', 'm', 'y'].map((name) => tensor(p, name)?.spec.signed)).toEqual([true, false, false, true])
+  })
+
+  it('takes unsigned codes for means of what is never negative, and lets an Add read them beside signed ones', () => {
+    const activations = { ...backend({}).activations, unsignedWherePossible: true as const }
+    const ops = { ...onnxruntime.ops, ReduceMean: INTEGER }
+    const model = () =>
+      net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] v) => (float32[1,4,1,1] y) {
+      c = Conv(x, w) r = Relu(c) p = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(r) g = GlobalAveragePool(p)
+      d = Conv(g, v) y = Add(d, g) }`)
+    const both = backend({ activations, ops, dispatch: 'listed' })
+    const mixed = plan(model(), { ...both, kernels: { ...both.kernels, mixed: true } })
+    expect(['r', 'p', 'g', 'd'].map((name) => tensor(mixed, name)?.spec.signed)).toEqual([false, false, false, true])
+    expect(decisions(mixed).y).toBe('integer')
+    expect(reasons(plan(model(), both)).y).toBe('NO_KERNEL_FOR_BITS')
   })
 
   it('keeps the first and the last product, and what they read, at bits of their own', () => {
@@ -241,6 +305,19 @@ describe('specs', () => {
     const p = plan(net(RESIDUAL), backend({ defaultScheme: 'w8' }))
     expect([p.scheme, p.tensors.map((t) => t.role)]).toEqual(['w8', ['weight', 'weight', 'weight']])
     expect(plan(net(RESIDUAL), backend({ defaultScheme: 'w8' }), { scheme: 'w8a8' }).scheme).toBe('w8a8')
+  })
+
+  it('takes the slopes of a PRelu for an operand in the codes of its input', () => {
+    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] slope) => (float32[1,4,8,8] y) {
+      c = Conv(x, w) y = PRelu(c, slope) }`)
+    const p = plan(model, backend({ ops: { ...onnxruntime.ops, PRelu: INTEGER }, dispatch: 'listed' }))
+    expect(tensor(p, 'slope')).toMatchObject({ role: 'weight', spec: tensor(p, 'c')?.spec, source: { kind: 'weight' } })
+  })
+
+  it('quantizes only the weight where the target computes in float with it', () => {
+    const p = plan(net(RESIDUAL), backend({ ops: { ...onnxruntime.ops, Conv: { mode: 'weights' } } }))
+    expect(p.tensors.map((t) => `${t.role} ${t.value}`)).toEqual(['weight w1', 'weight w2', 'weight w3'])
+    expect(reasons(p)).toMatchObject({ c1: 'WEIGHTS_ONLY', s: 'NO_INTEGER_READER' })
   })
 
   it('writes the rounding and the arithmetic of the target into each spec', () => {

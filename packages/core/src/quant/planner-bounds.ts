@@ -29,7 +29,7 @@ function bound(node: Node, def: OpDef, name: 'min' | 'max'): number | undefined 
 /** Exporters write "no bound" as the largest float. */
 const finite = (x: number): number | undefined => (Math.abs(x) < 3.4e38 ? x : undefined)
 
-/** True if the node that makes the value cannot make a negative number, seen through nodes that only move elements. */
+/** True if the node that makes the value cannot make a negative number, seen through nodes that move elements or average them. */
 export function isNonNegative(value: Value, ops: OpRegistry): boolean {
   for (let v: Value | null | undefined = value; v?.producer; v = v.producer.inputs[0]) {
     const def = ops.of(v.producer)
@@ -37,7 +37,7 @@ export function isNonNegative(value: Value, ops: OpRegistry): boolean {
     const { traits = [], fixedRange } = def.quant
     if (traits.includes('non-negative') || (fixedRange?.[0] ?? -1) >= 0) return true
     if ((outputBounds(v.producer, def)?.lo ?? -1) >= 0) return true
-    if (!traits.includes('scale-preserving')) return false
+    if (!traits.includes('scale-preserving') && !traits.includes('averaging')) return false
   }
   return false
 }

@@ -53,7 +53,7 @@ export function eligibility(node: Node, cx: PlanContext): Eligibility {
   const obstacle =
     dtypeObstacle(node, inputs) ?? attributeObstacle(node, def, rule, cx) ?? operandObstacle(node, def, rule, inputs)
   if (obstacle) return { reason: obstacle }
-  const kind = kindOf(def, rule, settings, inputs)
+  const kind = kindOf(def, rule, settings, inputs, target)
   return typeof kind === 'string' ? { candidate: { node, def, rule, settings, kind, ...inputs } } : { reason: kind }
 }
 
@@ -124,11 +124,19 @@ function operandObstacle(node: Node, def: OpDef, rule: OpRule, { data, bias }: I
     : reason('BIAS_SHAPE', `its bias has shape [${dims.join(',')}] instead of one value a channel`)
 }
 
-function kindOf(def: OpDef, rule: OpRule, { rules }: NodeSettings, { weight }: Inputs): Candidate['kind'] | Reason {
+function kindOf(
+  def: OpDef,
+  rule: OpRule,
+  { rules }: NodeSettings,
+  { weight }: Inputs,
+  target: Target,
+): Candidate['kind'] | Reason {
   const accumulates = def.quant.traits?.includes('accumulates') ?? false
-  if (rules.activations) return rule.mode === 'pass' ? 'pass' : accumulates ? 'accumulate' : 'light'
+  const isWhole = rules.activations && rule.mode !== 'weights'
+  if (isWhole) return rule.mode === 'pass' ? 'pass' : accumulates ? 'accumulate' : 'light'
   if (accumulates && weight !== undefined) return 'weights'
-  return reason('WEIGHTS_ONLY', `the scheme ${rules.scheme.name} quantizes weights only`)
+  const who = rules.activations ? `${target.title} quantizes` : `the scheme ${rules.scheme.name} quantizes`
+  return reason('WEIGHTS_ONLY', `${who} weights only, and it has no constant one`)
 }
 
 const reason = (code: string, text: string): Reason => ({ code, text })

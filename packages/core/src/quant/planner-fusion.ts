@@ -21,12 +21,13 @@ type Link = Pick<Fused, 'nodes' | 'output' | 'side'>
 /**
  * Finds for each candidate the longest of the target's patterns that stands behind it. Quantizers then go behind the group, not
  * inside. A node has one host: of two branches that meet in an Add the one that is computed last takes it, so that the
- * other's result exists by then.
+ * other's result exists by then; and what sums products takes before what could host a part of its chain.
  */
 export function fuseAll(candidates: readonly Candidate[], cx: PlanContext): Map<Node, Fused> {
   const fused = new Map<Node, Fused>()
   const taken = new Set<Node>()
-  for (const c of [...candidates].reverse()) {
+  const last = [...candidates].reverse()
+  for (const c of [...last.filter(sumsProducts), ...last.filter((c) => !sumsProducts(c))]) {
     const found = taken.has(c.node) ? undefined : fuse(c, cx, taken)
     if (!found) continue
     fused.set(c.node, found)
@@ -34,6 +35,8 @@ export function fuseAll(candidates: readonly Candidate[], cx: PlanContext): Map<
   }
   return fused
 }
+
+const sumsProducts = (c: Candidate): boolean => c.kind === 'accumulate'
 
 function fuse(c: Candidate, cx: PlanContext, taken: ReadonlySet<Node>): Fused | undefined {
   if (c.kind === 'pass' || c.kind === 'weights') return undefined

@@ -92,7 +92,8 @@ export class Selection {
     const inputsOnly = this.#cx.target.points === 'inputs'
     for (let v = value; v; ) {
       const maker = this.maker(v)
-      if (maker?.kind !== 'pass') return this.leavesAsCodes(v) || (inputsOnly && maker?.kind === 'accumulate')
+      if (maker?.kind !== 'pass')
+        return this.leavesAsCodes(v) || (inputsOnly && maker !== undefined && maker.kind !== 'weights')
       v = maker.node.inputs[0]
     }
     return false

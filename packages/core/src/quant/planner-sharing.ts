@@ -69,12 +69,12 @@ function shareJoin(c: Candidate, selection: Selection, sharing: Open): void {
   }
 }
 
-/** Bounds of the fused activation behind a value, as text; empty if there is none. */
+/** Bounds at which the codes of a value end because its kernel clips by them, as text; empty if it does not. */
 function fusedBounds(value: Value, selection: Selection, follows: ReadonlyMap<Value, Value>): string {
   const root = rootOf(value, follows)
   const maker = selection.maker(root)
   const fused = maker && selection.fused.get(maker.node)
-  return fused ? JSON.stringify(fused.bounds) : ''
+  return fused?.pattern.clips === 'codes' ? JSON.stringify(fused.bounds) : ''
 }
 
 /** The value whose elements these are in the end. */

@@ -1,4 +1,4 @@
-import { allGraphs, type Graph, type Model, type Node } from '../ir/index.ts'
+import { allGraphs, asTensor, type Graph, type Model, type Node } from '../ir/index.ts'
 import { nodeMacs, type OpRegistry } from '../ops/index.ts'
 import { Diagnostics, invariant } from '../util/index.ts'
 import type { NodePlan, QuantPlan, Reason, TensorPlan } from './plan.ts'
@@ -49,6 +49,7 @@ export function planQuantization(
   const tensors = planTensors(selection, { ...cx, graph, options, diagnostics })
   const nodes = planNodes(selection, refused, tensors, cx)
   settings.reportUnused(diagnostics)
+  if (target.fallback === 'none' && settings.scheme !== 'float') reportUnsupported(nodes, cx, diagnostics)
   if (tensors.length === 0 && settings.scheme !== 'float') reportNothing(nodes, diagnostics)
   const { scheme } = settings
   return {
@@ -78,6 +79,22 @@ function refuseQuantized(model: Model, ops: OpRegistry, diagnostics: Diagnostics
 function reportNothing(nodes: readonly NodePlan[], diagnostics: Diagnostics): void {
   const reasons = new Set(nodes.map((n) => `${n.opType}: ${n.reason.text}`))
   diagnostics.warn('PLAN_NOTHING', 'no operator of the model can be quantized', { notes: [...reasons].slice(0, 10) })
+}
+
+/** One warning for each operator on floats that a backend without float kernels cannot run. */
+function reportUnsupported(nodes: readonly NodePlan[], { model, target }: PlanContext, diagnostics: Diagnostics): void {
+  const makesFloat = (node: Node) => node.outputs.some((v) => v && asTensor(v.type)?.dtype === 'float32')
+  const floats = new Set([...model.graph.nodes].filter(makesFloat).map((node) => node.name))
+  const missing = nodes.filter((n) => n.reason.code === 'NO_KERNEL' && floats.has(n.node))
+  for (const type of new Set(missing.map((n) => n.opType))) {
+    const names = missing.filter((n) => n.opType === type).map((n) => n.node)
+    const text = `${target.title} runs integers only and has no kernel for ${type}: ${names.length} nodes stay in float`
+    diagnostics.warn('PLAN_UNSUPPORTED', text, {
+      at: { node: names[0] as string },
+      notes: names.slice(0, 10),
+      fix: `run what holds ${type} outside of the backend, write it with other operators, or choose another target`,
+    })
+  }
 }
 
 type Sorted = ReturnType<typeof sortNodes>
@@ -172,17 +189,19 @@ function notAbsorbed(node: Node, selection: Selection): Reason | undefined {
 }
 
 function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target }: PlanContext): Verdict {
-  const { weights, activations } = target.kernels
+  const { weights, activations, mixed } = target.kernels
   if (c.kind === 'weights') {
     const text = `weights only: ${target.title} computes with the dequantized weight`
     return { decision: 'quantized', reason: { code: 'WEIGHTS_ONLY', text } }
   }
-  const data = inputs.filter((t) => t.role === 'activation').map((t) => storageDType(t.spec))
-  const weight = inputs.filter((t) => t.role === 'weight').map((t) => storageDType(t.spec))
+  const operands = new Set(c.constants.map((i) => c.node.inputs[i]?.name))
+  const isData = (t: TensorPlan) => t.role === 'activation' || operands.has(t.value)
+  const data = inputs.filter(isData).map((t) => storageDType(t.spec))
+  const weight = inputs.filter((t) => t.role === 'weight' && !isData(t)).map((t) => storageDType(t.spec))
   const alien =
     weight.find((dtype) => !weights.includes(dtype)) ??
     (c.kind === 'pass' ? undefined : data.find((dtype) => !activations.includes(dtype)))
-  if (alien || new Set(data).size > 1) {
+  if (alien || (!mixed && new Set(data).size > 1)) {
     const text = `${target.title} has no ${c.node.opType} kernel for ${alien ?? [...new Set(data)].join(' with ')} and computes in float between quantizers`
     return { decision: 'quantized', reason: { code: 'NO_KERNEL_FOR_BITS', text } }
   }

@@ -38,8 +38,11 @@ export type Alignment = 'none' | 'input' | 'large' | 'output'
 
 /** What a backend does with one operator type. */
 export interface OpRule {
-  /** `integer`: has an integer kernel. `pass`: moves data, so it follows its neighbours' scale. `float`: no kernel. */
-  readonly mode: 'integer' | 'pass' | 'float'
+  /**
+   * `integer`: has an integer kernel. `pass`: moves data, so it follows its neighbours' scale. `weights`: computes in float with a weight
+   * that may be stored as integers. `float`: no kernel.
+   */
+  readonly mode: 'integer' | 'pass' | 'weights' | 'float'
   /** Which tensors share one scale where nothing is lost by it: input 0 with every output, or all data inputs with the output. */
   readonly share?: 'input0' | 'all-inputs'
   /** Which tensors must share one scale, because the kernel cannot convert. */
@@ -116,7 +119,12 @@ export interface Target {
    */
   readonly bits: { readonly weights: readonly number[]; readonly activations: readonly number[] }
   /** Storage types that integer kernels take; anything else is computed in float between quantizers. */
-  readonly kernels: { readonly activations: readonly DType[]; readonly weights: readonly DType[] }
+  readonly kernels: {
+    readonly activations: readonly DType[]
+    readonly weights: readonly DType[]
+    /** Operands of one node may be of different types: uint8 + int8. */
+    readonly mixed?: true
+  }
   readonly rounding: RoundingMode
   /** The backend multiplies by 1/scale. */
   readonly reciprocal?: true

@@ -109,16 +109,16 @@ function operatorRules(target: Target): TargetDescription['operators'] {
   return [...byRule].map(([rule, types]) => ({ types, rule }))
 }
 
-const MODES = { integer: 'integer kernel', pass: 'moves codes', float: 'float' }
+const MODES = { integer: 'integer kernel', pass: 'moves codes', weights: 'float arithmetic with a quantized weight' }
 
-function opText(rule: OpRule, target: Target): string {
-  if (rule.mode === 'float') return rule.why ?? `${target.title} has no integer kernel`
+function opText(rule: OpRule, { title }: Target): string {
+  if (rule.mode === 'float') return rule.why ?? `${title} has no integer kernel`
   const shared = {
     input0: 'result on the scale of its input',
     'all-inputs': 'one scale where inputs are read by nobody else',
   }
   return [
-    quantizesActivations(target) ? MODES[rule.mode] : 'the weight is quantized, the arithmetic is float',
+    MODES[rule.mode],
     ...(rule.share ? [shared[rule.share]] : []),
     ...(rule.align && rule.align !== 'none' ? [ALIGNED[rule.align]] : []),
     ...Object.entries(rule.attrs ?? {}).map(([name, values]) => `${name} = ${values.join(' or ')}`),

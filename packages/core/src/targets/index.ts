@@ -1,10 +1,19 @@
 import type { Target } from '../quant/index.ts'
 import { problem } from '../util/index.ts'
+import { cmsisNn } from './cmsis-nn.ts'
+import { coreml } from './coreml.ts'
+import { fbgemm } from './fbgemm.ts'
 import { onnxruntime } from './onnxruntime.ts'
 import { onnxruntimeArm } from './onnxruntime-arm.ts'
 import { onnxruntimeWeb } from './onnxruntime-web.ts'
 import { onnxruntimeWebgpu } from './onnxruntime-webgpu.ts'
 import { onnxruntimeX86 } from './onnxruntime-x86.ts'
+import { openvino } from './openvino.ts'
+import { qnn } from './qnn.ts'
+import { qnnpack } from './qnnpack.ts'
+import { snpe } from './snpe.ts'
+import { tensorrt } from './tensorrt.ts'
+import { tflite } from './tflite.ts'
 
 /** Backends that fewbit quantizes for, by name. */
 export const TARGETS = {
@@ -13,6 +22,15 @@ export const TARGETS = {
   'onnxruntime-arm': onnxruntimeArm,
   'onnxruntime-web': onnxruntimeWeb,
   'onnxruntime-webgpu': onnxruntimeWebgpu,
+  openvino,
+  fbgemm,
+  qnnpack,
+  tensorrt,
+  qnn,
+  snpe,
+  coreml,
+  tflite,
+  'cmsis-nn': cmsisNn,
 } as const satisfies Record<string, Target>
 
 export type TargetName = keyof typeof TARGETS

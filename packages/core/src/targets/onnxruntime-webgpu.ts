@@ -1,5 +1,5 @@
 import type { Target } from '../quant/index.ts'
-import { each, INTEGER } from './rows.ts'
+import { each } from './rows.ts'
 
 /**
  * ONNX Runtime Web on WebGPU: no integer kernel, so that only constants are worth quantizing. They stay small in the file and on
@@ -17,7 +17,7 @@ export const onnxruntimeWebgpu: Target = {
   kernels: { activations: [], weights: ['int8', 'int4'] },
   rounding: 'half-even',
   defaultScheme: 'w8',
-  ops: each(INTEGER, ['Conv', 'ConvTranspose', 'Gemm', 'MatMul']),
+  ops: each({ mode: 'weights' }, ['Conv', 'ConvTranspose', 'Gemm', 'MatMul']),
   fuse: [],
   minOpset: 13,
   exporters: ['qdq'],

@@ -70,6 +70,8 @@ function agreesWithTraits(target: Target, ops: OpRegistry): void {
     const traits = definition(name, ops)?.quant.traits ?? []
     const moves = rule.mode !== 'pass' || traits.includes('scale-preserving')
     demand(moves, () => `${name} passes codes on, but does not keep its input's elements`)
+    const weighs = rule.mode !== 'weights' || traits.includes('accumulates')
+    demand(weighs, () => `${name} has its weight quantized, but no weight`)
     demand(!rule.floatOutput || traits.includes('accumulates'), () => `${name} sums to float, but does not accumulate`)
   }
 }
@@ -106,8 +108,9 @@ function specsAllowed(plan: QuantPlan, target: Target): void {
 
 function kernelTypes(tensor: TensorPlan, target: Target): readonly string[] {
   if (tensor.role === 'bias') return [storageDType({ bits: target.bias?.bits ?? 0, signed: true })]
+  const { activations, weights } = target.kernels
   // An operand that is constant but not a product's weight is an activation to its kernel.
-  return tensor.role === 'weight' ? target.kernels.weights : target.kernels.activations
+  return tensor.role === 'weight' ? [...weights, ...activations] : activations
 }
 
 function readersRead(plan: QuantPlan, model: Model): void {

@@ -8,5 +8,5 @@ export const PRelu = defineOp({
   inputs: ['X', 'slope'],
   outputs: ['Y'],
   infer: likeInput,
-  quant: { roles: ['activation', 'parameter'], traits: ['positively-homogeneous'] },
+  quant: { roles: ['activation', 'activation'], traits: ['positively-homogeneous'] },
 })

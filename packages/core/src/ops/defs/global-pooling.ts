@@ -9,7 +9,7 @@ export const GlobalAveragePool = defineOp({
   inputs: ['X'],
   outputs: ['Y'],
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
-  quant: { roles: ['activation'], traits: ['positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous'] },
 })
 
 export const GlobalMaxPool = defineOp({

@@ -76,7 +76,7 @@ const NON_NEGATIVE: Reduction = { traits: ['non-negative'] }
 
 export const REDUCTIONS: readonly OpDef[] = [
   reduce('ReduceSum', [1, 11, 13], 13, { combine: sum }),
-  reduce('ReduceMean', [1, 11, 13, 18], 18),
+  reduce('ReduceMean', [1, 11, 13, 18], 18, { traits: ['averaging'] }),
   reduce('ReduceMax', [1, 11, 12, 13, 18, 20], 18, { traits: ['scale-preserving'], combine: (e) => Math.max(...e) }),
   reduce('ReduceMin', [1, 11, 12, 13, 18, 20], 18, { traits: ['scale-preserving'], combine: (e) => Math.min(...e) }),
   reduce('ReduceProd', [1, 11, 13, 18], 18, { combine: (e) => e.reduce((a, b) => a * b, 1) }),

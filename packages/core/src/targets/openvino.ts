@@ -1,0 +1,49 @@
+import type { Target } from '../quant/index.ts'
+import { CLIPS, each, fuse, INTEGER, MOVES, PLAIN_GEMM, RESHAPES } from './rows.ts'
+
+/** What sums products, and the elementwise operators that oneDNN runs behind it in the same kernel. */
+const HOSTS = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Add', 'Sub', 'Mul'] as const
+const POST_OPS = [
+  ...CLIPS,
+  ...['PRelu', 'LeakyRelu', 'Elu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Swish', 'Mish', 'Gelu'],
+] as const
+
+/** OpenVINO on CPU: where its quantizer puts FakeQuantize. Facts and sources: docs/targets/openvino.md. */
+export const openvino: Target = {
+  name: 'openvino',
+  title: 'OpenVINO CPU',
+  source: 'docs/targets/openvino.md',
+  evidence: 'documentation',
+  activations: { bits: 8, signed: true, symmetric: true, granularity: 'tensor', unsignedWherePossible: true },
+  weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
+  bits: { weights: [7, 8], activations: [8] },
+  kernels: { activations: ['uint8', 'int8'], weights: ['int8'], mixed: true },
+  rounding: 'half-even',
+  points: 'inputs',
+  repeats: 'drop',
+  ops: {
+    ...each(INTEGER, ['Conv', 'ConvTranspose']),
+    Gemm: PLAIN_GEMM,
+    MatMul: { mode: 'integer', dynamicWeight: true },
+    ...each(INTEGER, ['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Pow']),
+    ...each(INTEGER, ['AveragePool', 'GlobalAveragePool', 'ReduceMean', 'ReduceSum', 'ReduceL2', 'Resize']),
+    ...each(INTEGER, ['InstanceNormalization', 'GroupNormalization', 'MeanVarianceNormalization']),
+    Concat: { mode: 'integer', align: 'output' },
+    Pad: { mode: 'integer', align: 'input' },
+    ...each(MOVES, [
+      'MaxPool',
+      'ReduceMax',
+      ...RESHAPES,
+      'Split',
+      'Slice',
+      'Transpose',
+      'Tile',
+      'Expand',
+      'Gather',
+      'DepthToSpace',
+    ]),
+  },
+  fuse: fuse(HOSTS, POST_OPS, 'accumulator'),
+  minOpset: 13,
+  exporters: ['openvino', 'qdq'],
+}
