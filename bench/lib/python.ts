@@ -9,8 +9,8 @@ export interface PythonEnv {
   readonly packages: readonly string[]
   /** Names a module whose import shows that the environment is complete. */
   readonly module: string
-  /** Install the packages alone, where what they ask for is large and not used. */
-  readonly noDeps?: true
+  /** Packages that are installed without what they ask for, which is large and not used. */
+  readonly alone?: readonly string[]
 }
 
 export const pythonOf = ({ folder }: Pick<PythonEnv, 'folder'>): string => join(folder, 'bin/python')
@@ -21,11 +21,16 @@ export function ensurePython(env: PythonEnv): string | undefined {
   mkdirSync(env.folder, { recursive: true })
   const made = spawnSync('python3', ['-m', 'venv', env.folder], { encoding: 'utf8' })
   if (made.error || made.status !== 0) return `python3 -m venv failed: ${lastLine(made)}`
-  const options = ['-q', '--disable-pip-version-check', ...(env.noDeps ? ['--no-deps'] : [])]
-  const args = ['-m', 'pip', 'install', ...options, ...env.packages]
-  const installed = spawnSync(pythonOf(env), args, { encoding: 'utf8' })
-  if (installed.status !== 0) return `pip cannot install ${env.packages.join(', ')}: ${lastLine(installed)}`
+  const failure = install(env, env.packages) ?? install(env, env.alone ?? [], '--no-deps')
+  if (failure !== undefined) return failure
   return works(env) ? undefined : `${env.module} cannot be imported from ${env.packages.join(', ')}`
+}
+
+function install(env: PythonEnv, packages: readonly string[], ...options: string[]): string | undefined {
+  if (packages.length === 0) return undefined
+  const args = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...options, ...packages]
+  const run = spawnSync(pythonOf(env), args, { encoding: 'utf8' })
+  return run.status === 0 ? undefined : `pip cannot install ${packages.join(', ')}: ${lastLine(run)}`
 }
 
 const works = (env: PythonEnv): boolean =>

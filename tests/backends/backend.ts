@@ -34,8 +34,8 @@ export interface Backend {
   readonly target: string
   /** Share of output elements within one step that the engine has to reach; the others are reported only. */
   readonly criterion?: number
-  /** What the simulation has to know of its kernels. */
-  readonly arithmetic?: OnCodesOptions
+  /** What the simulation has to know of its kernels; `real`: they compute on real values, as the plain simulation does. */
+  readonly arithmetic?: OnCodesOptions | 'real'
   /** Known reasons for differences, in the words of the report. */
   readonly causes: readonly string[]
   /** Why it cannot run on this machine, or undefined. Installs what it needs. */

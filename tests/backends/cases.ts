@@ -52,14 +52,19 @@ const SIMULATE = { optimization: 'simulate' } as const
 export const simulatePlainly = (cx: Case, engine: Engine): Promise<Values> =>
   runSamples(cx.quantized, engine, cx.samples, SIMULATE)
 
-/** The simulation of integer kernels: sums on codes, exact, and one rounding of each. */
-export const simulate = (cx: Case, engine: Engine, options: OnCodesOptions): Promise<Values> =>
-  runSamples(onCodes(cx.quantized, options), engine, cx.samples, SIMULATE)
+export type Arithmetic = OnCodesOptions | 'real'
+
+/** The graph of the simulation: of integer kernels, sums on codes, which are exact, and one rounding of each. */
+export const simulated = (quantized: Model, arithmetic: Arithmetic): Model =>
+  arithmetic === 'real' ? quantized : onCodes(quantized, arithmetic)
+
+export const simulate = (cx: Case, engine: Engine, arithmetic: Arithmetic): Promise<Values> =>
+  runSamples(simulated(cx.quantized, arithmetic), engine, cx.samples, SIMULATE)
 
 /** The simulation's quantized activations, by the name of the value that was quantized. */
-export async function simulateLayers(cx: Case, engine: Engine, options: OnCodesOptions): Promise<Values> {
+export async function simulateLayers(cx: Case, engine: Engine, arithmetic: Arithmetic): Promise<Values> {
   const names = dequantized(cx)
-  const model = probeModel(onCodes(cx.quantized, options), [...names.values()])
+  const model = probeModel(simulated(cx.quantized, arithmetic), [...names.values()])
   const values = await runSamples(model, engine, cx.samples, SIMULATE)
   return new Map([...names].map(([value, probe]) => [value, values.get(probe) ?? []]))
 }

@@ -1,5 +1,4 @@
 import { type Engine, type Feeds, probeModel } from '@fewbit/core/engine'
-import { type OnCodesOptions, onCodes } from '@fewbit/core/integer'
 import {
   cloneModel,
   GraphBuilder,
@@ -12,7 +11,7 @@ import {
   type ValueType,
 } from '@fewbit/core/ir'
 import type { Case, Values } from './backend.ts'
-import { dequantized, joined } from './cases.ts'
+import { type Arithmetic, dequantized, joined, simulated } from './cases.ts'
 
 /**
  * The simulation of each kernel on the inputs that the engine's own kernel had: every quantized value that the engine showed takes the
@@ -23,11 +22,11 @@ export async function simulateKernels(
   cx: Case,
   engine: Engine,
   shown: Values,
-  options: OnCodesOptions,
+  arithmetic: Arithmetic,
 ): Promise<Values> {
   const names = new Map([...dequantized(cx)].filter(([value]) => shown.has(value)))
   const dims = await dimsOf(cx, engine, names)
-  const session = await engine.load(onCodes(cutModel(cx.quantized, [...names.values()]), options), {
+  const session = await engine.load(simulated(cutModel(cx.quantized, [...names.values()]), arithmetic), {
     optimization: 'simulate',
   })
   try {

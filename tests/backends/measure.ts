@@ -20,7 +20,7 @@ export async function measure(backend: Backend, cx: Case, engine: Engine, showLa
     if (showLayers) await printLayers(backend, cx, engine, run)
     return { ...judged, causes, version: run.version, ...(await agreements(backend, cx, engine, run)) }
   } catch (error) {
-    return { ...judged, failure: (error as Error).message }
+    return { ...judged, failure: (error as Error).message.split('\n')[0] ?? '' }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

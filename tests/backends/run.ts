@@ -2,13 +2,16 @@
  * Runs artefacts on the engines that they are made for, and compares the outputs with our simulation in steps of the output.
  *
  *   npm run test:backends [-- network,network] [--engines openvino,litert] [--samples 32] [--layers] [--json file]
+ *     [--target onnxruntime]
  *
  * Engines come from npm and pip; what cannot be installed is skipped and named. Exits with 1 where an engine misses its criterion or
  * fails. --layers prints the first quantized intermediates that differ, for engines that show them.
+ * --target lets the engines run another target's plan than their own.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { TARGETS } from '@fewbit/core/targets'
 import { nodeEngine } from '@fewbit/engine-node'
 import { NETWORKS, type Network } from '../../bench/lib/networks.ts'
 import { DATA } from '../../bench/lib/shared-data.ts'
@@ -26,13 +29,15 @@ const { values, positionals } = parseArgs({
     samples: { type: 'string', default: '32' },
     layers: { type: 'boolean', default: false },
     json: { type: 'string' },
+    target: { type: 'string' },
   },
 })
 const engine = nodeEngine()
 
 function selectedBackends(): Backend[] {
   const wanted = values.engines.split(',').filter(Boolean)
-  return BACKENDS.filter(({ name }) => wanted.length === 0 || wanted.some((w) => name.startsWith(w)))
+  const chosen = BACKENDS.filter(({ name }) => wanted.length === 0 || wanted.some((w) => name.startsWith(w)))
+  return values.target ? chosen.map((backend) => ({ ...backend, target: values.target as string })) : chosen
 }
 
 function skippedRows({ name, title, target }: Backend, skipped: string, networks: readonly Network[]): Row[] {
@@ -62,7 +67,7 @@ async function main(): Promise<number> {
   const rows: Row[] = []
   const present: Backend[] = []
   for (const backend of selectedBackends()) {
-    const reason = backend.unavailable?.()
+    const reason = Object.hasOwn(TARGETS, backend.target) ? backend.unavailable?.() : 'there is no such target'
     if (reason === undefined) present.push(backend)
     else rows.push(...skippedRows(backend, reason, networks))
   }

@@ -1,8 +1,10 @@
 import type { Backend } from '../backend.ts'
+import { mnn, ncnn } from './mobile.ts'
 import { onnxruntime, onnxruntimeOperators } from './onnxruntime.ts'
 import { onnxruntimeWeb } from './onnxruntime-web.ts'
-import { openvino } from './openvino.ts'
+import { openvino, openvinoQdq } from './openvino.ts'
 import { fbgemm, qnnpack } from './pytorch.ts'
+import { tvm } from './tvm.ts'
 
 /** Engines that run artefacts, in the order of the report. */
 export const BACKENDS: readonly Backend[] = [
@@ -10,6 +12,10 @@ export const BACKENDS: readonly Backend[] = [
   onnxruntimeOperators,
   onnxruntimeWeb,
   openvino,
+  openvinoQdq,
   fbgemm,
   qnnpack,
+  ncnn,
+  mnn,
+  tvm,
 ]

@@ -7,6 +7,7 @@ import { ORT } from './onnxruntime.ts'
 /** The WebAssembly build, which runs in Node as it does in a browser. */
 export const onnxruntimeWeb: Backend = {
   ...ORT,
+  target: 'onnxruntime-web',
   name: 'onnxruntime-web',
   title: 'ONNX Runtime Web, wasm',
   run: runWasm,

@@ -1,7 +1,7 @@
 import { probeModel } from '@fewbit/core/engine'
-import { qoperator } from '@fewbit/core/exporters'
-import { cloneModel, type Model } from '@fewbit/core/ir'
+import type { Model } from '@fewbit/core/ir'
 import { nodeEngine } from '@fewbit/engine-node'
+import { artefactsOf } from '../artefacts.ts'
 import { type Backend, type BackendRun, type Case, CRITERION } from '../backend.ts'
 import { dequantized, runSamples } from '../cases.ts'
 
@@ -28,8 +28,8 @@ async function runQdq(cx: Case): Promise<BackendRun> {
   return { version: engine.version, outputs: await runSamples(cx.quantized, engine, cx.samples, ALL), layers }
 }
 
-function operators({ network, float, plan, params, target }: Case): Model {
-  const [artifact] = qoperator.emit({ name: network, model: cloneModel(float), plan, params, target })
+function operators(cx: Case): Model {
+  const [artifact] = artefactsOf(cx, 'qoperator')
   if (artifact?.kind !== 'model') throw new Error('the exporter wrote no model')
   return artifact.model
 }

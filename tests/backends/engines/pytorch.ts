@@ -9,7 +9,7 @@ function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 
   return pythonBackend({
     name: `pytorch-${engine}`,
     title,
-    target: 'onnxruntime',
+    target: engine,
     packages: ['torch==2.13.0', 'numpy==2.4.6', 'onnx==1.23.1'],
     module: 'torch',
     script: 'pytorch_engine.py',

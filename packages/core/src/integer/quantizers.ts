@@ -45,6 +45,6 @@ export function requantizerOf(node: Node): Requantizer | undefined {
 
 function onlyReader(node: Node): Node | undefined {
   const [output] = node.outputs
-  if (!output || output.useCount !== 1 || node.graph?.isOutput(output)) return undefined
+  if (output?.useCount !== 1 || node.graph?.isOutput(output)) return undefined
   return output.consumers()[0]
 }
