@@ -101,6 +101,15 @@ describe('log2', () => {
     expect(fakeQuantize(x, params)).toEqual(Float32Array.from(x, formula))
   })
 
+  it('has zero up to its two bounds, inclusively', () => {
+    const above = 1 + 2 ** -23
+    // z = −112, so that the positive bound 2^((z − 16) / 16) is 2^-8.
+    const round = one(spec, paramsFromRange({ lo: 0, hi: 2 ** (15 / 16) }, spec).scale)
+    expect(Array.from(fakeQuantize([2 ** -8, 2 ** -8 * above], round))).toEqual([0, 2 ** -7])
+    // z = −97, so that the negative bound −2^((z − 15) / 16) is −2^-7.
+    expect(Array.from(quantize([-(2 ** -7), -(2 ** -7) * above], params))).toEqual([128, 129])
+  })
+
   it('stores the exponent, a sign, and zero as the pattern that negative numbers leave', () => {
     const top = 2 ** (30 / 16)
     expect(Array.from(quantize([top, -top, 0, 1e9, -1e9, top / 2, 1e-9], params))).toEqual([
