@@ -1,4 +1,4 @@
-import type { RunOptions } from '@fewbit/core/pipeline'
+import type { Plugin, Registries, RunOptions } from '@fewbit/core/pipeline'
 import { Diagnostics, formatDiagnostic } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
 import type { Command } from 'commander'
@@ -28,6 +28,10 @@ export type CommandBody<A extends unknown[]> = (cx: CommandContext, ...args: A) 
 export interface Invocation {
   readonly console: Console
   readonly signal: AbortSignal
+  /** From `--plugin`. */
+  readonly extensions: readonly Plugin[]
+  /** What can be asked for by name, plugins included. */
+  readonly registries: Registries
   exitCode: number
 }
 
@@ -36,9 +40,9 @@ export function action<A extends unknown[]>(invocation: Invocation, body: Comman
   return async (...args: [...A, Command]): Promise<void> => {
     const command = args.at(-1) as Command
     const { json } = command.opts<{ json?: boolean }>()
-    const { console, signal } = invocation
+    const { console, signal, extensions } = invocation
     const progress = await progressView(console)
-    const run = { engine: nodeEngine(), signal, onProgress: progress.onProgress }
+    const run = { engine: nodeEngine(), signal, onProgress: progress.onProgress, extensions }
     const diagnostics = new Diagnostics()
     let failed = true
     try {

@@ -2,14 +2,21 @@
 export {
   type Analysis,
   type AnalyzeOptions,
+  type Artifact,
+  attrs,
   type Choice,
+  complete,
   type Data,
   type DataSource,
   type Dataset,
   type Diagnostic,
+  defineOp,
   type Engine,
   type EvaluateOptions,
   type Evaluation,
+  EXPORTERS,
+  type ExportContext,
+  type Exporter,
   type Feeds,
   FewbitError,
   formatDiagnostic,
@@ -20,6 +27,7 @@ export {
   Model,
   OBSERVERS,
   type Observer,
+  type OpDef,
   type OptimizeOptions,
   type OptimizeResult,
   type Override,
@@ -58,5 +66,6 @@ export {
   saveModel,
   tarImages,
 } from '@fewbit/engine-node'
+export { loadPlugin } from './library/load-plugin.ts'
 export * from './library/verbs.ts'
 export { VERSION } from './version.ts'

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import { registriesWith } from '@fewbit/core'
 import { Command, CommanderError } from 'commander'
 import type { Invocation } from './command.ts'
 import { analyzeCommand } from './commands/analyze.ts'
@@ -9,6 +10,7 @@ import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
 import { whyCommand } from './commands/why.ts'
 import { describeFailure, EXIT } from './failure.ts'
+import { loadPlugin } from './library/load-plugin.ts'
 import { type Console, processConsole, toJson, watchOutput } from './output.ts'
 import { VERSION } from './version.ts'
 
@@ -35,8 +37,27 @@ function buildProgram(invocation: Invocation): Command {
       '\nExamples:\n  fewbit demo\n  fewbit quantize model.onnx --data images/ --preset imagenet -o model.int8.onnx',
     )
   for (const add of COMMANDS) add(program, invocation)
-  for (const command of program.commands) command.exitOverride().configureOutput(program.configureOutput())
+  for (const command of program.commands) {
+    command.exitOverride().configureOutput(program.configureOutput())
+    command.option(
+      '--plugin <file>',
+      'a module with operators, observers, targets or exporters; may be repeated',
+      collect,
+    )
+  }
   return program
+}
+
+const collect = (value: string, list: string[] = []): string[] => [...list, value]
+
+/** Plugins are loaded before the other options are read, because they bring names that options may take. */
+function pluginPaths(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end < 0 ? argv.length : end).flatMap((word, i, words) => {
+    if (word.startsWith('--plugin=')) return [word.slice('--plugin='.length)]
+    const next = words[i + 1]
+    return word === '--plugin' && next !== undefined ? [next] : []
+  })
 }
 
 /**
@@ -53,8 +74,10 @@ export async function main(argv: readonly string[], console: Console = processCo
   // Not `once`: libraries that restore the cursor end the process on a signal that nobody else listens to.
   process.on('SIGINT', interrupt)
   if (console === processConsole) watchOutput()
-  const invocation: Invocation = { console, signal: controller.signal, exitCode: 0 }
   try {
+    const extensions = await Promise.all(pluginPaths(argv).map(loadPlugin))
+    const registries = registriesWith(extensions)
+    const invocation: Invocation = { console, signal: controller.signal, extensions, registries, exitCode: 0 }
     const program = buildProgram(invocation)
     if (argv.length <= 2) program.outputHelp()
     else await program.parseAsync([...argv])

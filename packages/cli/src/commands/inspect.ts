@@ -2,13 +2,13 @@ import { statSync } from 'node:fs'
 import { inspect } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
-import { action, type CommandBody, type Invocation } from '../command.ts'
+import { action, type Invocation } from '../command.ts'
 import { renderInspections } from '../render/inspection.ts'
 
-const body: CommandBody<[string[]]> = async (_cx, files) => {
+const body = async ({ registries }: Invocation, files: readonly string[]) => {
   const inspected = []
   for (const file of files) {
-    const inspection = await inspect(await loadModel(file))
+    const inspection = await inspect(await loadModel(file), registries)
     inspected.push({ file, bytes: statSync(file).size, inspection })
   }
   return { json: inspected, text: renderInspections(inspected) }
@@ -27,5 +27,5 @@ export function inspectCommand(program: Command, invocation: Invocation): void {
       'after',
       '\nExamples:\n  fewbit inspect model.onnx\n  fewbit inspect model.onnx model.int8.onnx\n  fewbit inspect model.onnx --json',
     )
-    .action(action(invocation, (cx, models: string[]) => body(cx, models)))
+    .action(action(invocation, (_cx, models: string[]) => body(invocation, models)))
 }

@@ -1,10 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { METRICS, metricNamed } from '@fewbit/core/analysis'
 import type { Model } from '@fewbit/core/ir'
-import { OBSERVERS } from '@fewbit/core/observers'
 import { type PlanOptions, planModel, type QuantizeOptions, quantize } from '@fewbit/core/pipeline'
 import { DISPATCHES, type Dispatch, parseOverride } from '@fewbit/core/quant'
-import { TARGETS } from '@fewbit/core/targets'
 import { problem } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
 import { type Command, Option } from 'commander'
@@ -133,6 +131,7 @@ Examples:
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
+  const { observers, targets } = invocation.registries
   const command = program
     .command('quantize')
     .summary('float ONNX network in, measured int8 network out')
@@ -143,8 +142,8 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .option('--samples <n>', 'calibration samples, evenly spread over the data (default 128)', positiveInteger)
     .option('--eval-data <path>', 'other data, scored before and after')
     .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
-    .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(OBSERVERS)]))
-    .addOption(new Option('--target <name>', 'backend').choices(Object.keys(TARGETS)))
+    .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(observers)]))
+    .addOption(new Option('--target <name>', 'backend').choices(Object.keys(targets)))
     .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
     .option('--per-tensor', 'one scale per weight tensor instead of one per channel')
     .addOption(

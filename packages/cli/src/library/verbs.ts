@@ -20,6 +20,7 @@ import {
   type QuantizeResult,
   quantize as quantizeOn,
   type RunOptions,
+  registriesWith,
   type Why,
   why as whyOn,
 } from '@fewbit/core'
@@ -84,9 +85,13 @@ const withEngine = <O extends { engine?: RunOptions['engine'] }>(options: O) => 
   engine: options.engine ?? nodeEngine(),
 })
 
-/** Facts about a model, without running it. Weights are not read. */
-export function inspect(model: Model): Promise<Inspection> {
-  return inspectModel(model)
+/**
+ * Facts about a model, without running it. Weights are not read.
+ * @throws FewbitError OPTION_UNKNOWN, PLUGIN_*
+ */
+export async function inspect(model: Model, options: Pick<RunOptions, 'ops' | 'extensions'> = {}): Promise<Inspection> {
+  checkOptions(options, { ops: true, extensions: true })
+  return inspectModel(model, registriesWith(options.extensions, options.ops))
 }
 
 /**
