@@ -19,7 +19,7 @@ describe('words that the parser knows are wrong', () => {
     ['an unknown command', ['quantise', model], 'Did you mean quantize?'],
     ['an unknown option', quantize('--sample', '3'), 'Did you mean --samples?'],
     ['an unknown observer', quantize('--observer', 'mes'), 'Allowed choices are auto, minmax'],
-    ['an unknown target', quantize('--target', 'tensorrt'), 'Allowed choices are onnxruntime'],
+    ['an unknown target', quantize('--target', 'nowhere'), 'Allowed choices are onnxruntime'],
     ['an unknown preset', quantize('--preset', 'imagnet'), 'Allowed choices are imagenet'],
     ['an unknown stage', quantize('--stop-after', 'calibrate'), 'Allowed choices are plan'],
     ['no samples', quantize('--samples', '0'), 'whole number from 1 up'],
@@ -50,7 +50,12 @@ describe('words that only the verbs can judge', () => {
       '--against',
     ],
     ['an override without a colon', quantize('--override', 'fc'), 'OVERRIDE_SYNTAX', 'name=/^fc/:float'],
-    ['an override by something else', quantize('--override', 'type=Conv:float'), 'OVERRIDE_SYNTAX', 'name or op'],
+    [
+      'an override by something else',
+      quantize('--override', 'type=Conv:float'),
+      'OVERRIDE_SYNTAX',
+      'name, op, from or to',
+    ],
     [
       'an override with a broken pattern',
       quantize('--override', 'name=/(/:float'),
