@@ -2,9 +2,9 @@ import { type Artifact, EXPORTERS, type ExportContext, type Exporter, type Expor
 import { printModel, serializeModel, type Value, valuesByName } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
-import { FIXTURE_NAMES, fixture } from '@fewbit/testkit'
+import { exporterContract, FIXTURE_NAMES, fixture } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import { READERS, type Said, saidOf } from './backend-readers.ts'
+import { READERS, type Said, saidOf, textOf } from './backend-readers.ts'
 import { contextOf, copyOf, smallNetwork, VARIANTS, type VariantName } from './contexts.ts'
 
 /** Which plans each format is shown on: the variant that its backend's table is like. */
@@ -32,6 +32,13 @@ const SHOWN: Record<string, VariantName> = {
 const BY_LAYER = new Set(['ncnn', 'ascend', 'nnie'])
 
 const exporterOf = (name: string): Exporter => EXPORTERS[name as ExporterName]
+
+/** Formats that hold whole networks of their backend: what a target that names them has to pass. */
+const WHOLE = Object.entries(SHOWN).filter(([name]) => name !== 'nnie')
+
+describe.each(WHOLE)('contract of %s', (name, variant) => {
+  it.each(exporterContract(exporterOf(name), VARIANTS[variant]))('$name', ({ run }) => run())
+})
 
 describe.each(Object.entries(SHOWN))('%s', (name, variant) => {
   const cx = contextOf(smallNetwork(), variant)
@@ -97,6 +104,13 @@ it('nxp writes ranges beside the tensors, as reviewed', async () => {
   const [artifact] = EXPORTERS.nxp.emit(contextOf(smallNetwork(), 'power-of-two'))
   const text = artifact?.kind === 'model' ? printModel(artifact.model, { inline: 2 }) : ''
   await expect(text).toMatchFileSnapshot('./golden/nxp/net.onnx.txt')
+})
+
+it('stpu gives convolutions the lowest exponent of their sums', () => {
+  const artifacts = EXPORTERS.stpu.emit(contextOf(smallNetwork(), 'symmetric-tensor'))
+  const { c1, c2 } = JSON.parse(textOf(artifacts, '.stpu-minmax.json'))
+  // By hand: √2 · 1 · 3 = 4.2 has the biased exponent 129, √9 · 2 · 4 = 24 has 131; 10 less each.
+  expect([c1.emin, c2.emin]).toEqual([119, 121])
 })
 
 describe('every format refuses or says everything', () => {
