@@ -4,7 +4,7 @@ import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
 import { measuredTensors, planQuantization, type QuantParams, resolveParams, type Target } from '@fewbit/core/quant'
 import { onnxruntime } from '@fewbit/core/targets'
-import { Diagnostics, roundHalfEven } from '@fewbit/core/util'
+import { Diagnostics } from '@fewbit/core/util'
 
 const signed = { bits: 8, signed: true, symmetric: true, narrow: true } as const
 const affine = { bits: 8, signed: false, symmetric: false, granularity: 'tensor' } as const
@@ -87,16 +87,8 @@ export function contextOf(model: Model, variant: VariantName, scheme = 'w8a8'): 
     measuredTensors(plan).map((t, i) => [t.value, { lo: isPositive(t.value) ? 0 : -(i + 1) / 2, hi: i + 1 }]),
   )
   const params = resolveParams(model, plan, { activations: ranges }, new Diagnostics())
-  if (variant === 'logarithmic') for (const [group, found] of params) params.set(group, highestLevel(found))
   return { name: 'net', model, plan, params, target }
 }
-
-/** NNIE's scale: the power of 2^(1/16) nearest to the largest number. */
-const highestLevel = ({ spec, scale, zeroPoint }: QuantParams): QuantParams => ({
-  spec,
-  scale: scale.map((s) => Math.fround(2 ** (roundHalfEven(16 * Math.log2(127 * s)) / 16))),
-  zeroPoint,
-})
 
 export const copyOf = (cx: ExportContext): ExportContext => ({ ...cx, model: cloneModel(cx.model) })
 

@@ -25,16 +25,5 @@ export function snappedModel(cx: ExportContext): Artifact {
   return floatModel(cx)
 }
 
-function snapped(data: Tensor, params: QuantParams): Tensor {
-  const numbers = data.numbers()
-  const { format } = params.spec
-  if (!format) return Tensor.fromNumbers(data.dtype, data.dims, fakeQuantize(numbers, params, [...data.dims]))
-  if (format.kind !== 'log2') return data
-  // The scale of NNIE's logarithmic codes is their highest level.
-  const [highest = Number.POSITIVE_INFINITY] = params.scale
-  return Tensor.fromNumbers(
-    data.dtype,
-    data.dims,
-    numbers.map((x) => Math.min(Math.max(x, -highest), highest)),
-  )
-}
+const snapped = (data: Tensor, params: QuantParams): Tensor =>
+  Tensor.fromNumbers(data.dtype, data.dims, fakeQuantize(data.numbers(), params, [...data.dims]))
