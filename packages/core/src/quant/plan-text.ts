@@ -22,11 +22,26 @@ function tensorLine(t: TensorPlan): string {
   return `${t.role} ${t.value}: ${specText(t.spec)} ${sourceText(t.source)}${group}${within} -> ${t.readers.join(' ')}${output}`
 }
 
-/** `uint8 affine per-tensor`, `int8 symmetric per-channel(0)`. */
-export function specText({ granularity, symmetric, ...spec }: QuantSpec): string {
+/** `uint8 affine per-tensor`, `int8 symmetric per-channel(0)`, `int8 -31…31 symmetric per-tensor power-of-two(ceil) half-up`. */
+export function specText(spec: QuantSpec): string {
+  const { granularity, symmetric, powerOfTwo, rounding, reciprocal, format } = spec
   const bits = spec.bits === 8 || spec.bits === 16 || spec.bits === 32 || spec.bits === 4 ? '' : ` (${spec.bits} bits)`
-  const grid = symmetric ? 'symmetric' : 'affine'
-  return `${storageDType(spec)}${bits} ${grid} ${granularityText(granularity)}`
+  return [
+    `${storageDType(spec)}${bits}${codesText(spec)}`,
+    symmetric ? 'symmetric' : 'affine',
+    granularityText(granularity),
+    ...(format ? [format.kind] : []),
+    ...(powerOfTwo ? [`power-of-two(${powerOfTwo})`] : []),
+    ...(rounding ? [rounding] : []),
+    ...(reciprocal ? ['by-reciprocal'] : []),
+  ].join(' ')
+}
+
+/** Codes where they are neither all of the width nor all but the lowest. */
+function codesText({ bits, signed, quantMin, quantMax }: QuantSpec): string {
+  const [min, max] = signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1]
+  const usual = quantMax === max && (quantMin === min || (signed && quantMin === min + 1))
+  return usual ? '' : ` ${quantMin}…${quantMax}`
 }
 
 function granularityText(g: QuantSpec['granularity']): string {

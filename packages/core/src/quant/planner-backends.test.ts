@@ -79,10 +79,18 @@ describe('quant points', () => {
     ])
   })
 
-  it('outputs: only what kernels make, and the inputs of the graph', () => {
-    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w1, float32[4,4,1,1] w2) => (float32[1,4,8,8] y) {
-      c = Conv(x, w1) e = Exp(c) y = Conv(e, w2) }`)
-    expect(edges(plan(model, backend({ points: 'outputs' })))).toEqual(['x -> c', 'c -> e', 'y ->  + output'])
+  it('outputs: all that kernels make, and where float values enter', () => {
+    const model = net(`(float32[1,8] x, float32[8,8] w1, float32[8,8] w2) => (float32[1,8] y) {
+      g = Gemm(x, w1) e = Exp(g) y = Gemm(e, w2) }`)
+    expect(edges(plan(model, backend({ points: 'outputs' })))).toEqual(['x -> g', 'g -> e', 'e -> y', 'y ->  + output'])
+    expect(edges(plan(model, backend({})))).toEqual(['x -> g', 'e -> y'])
+  })
+
+  it('leaves constant operands in float where the file has no place for them', () => {
+    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] k) => (float32[1,4,8,8] y) {
+      c = Conv(x, w) m = Mul(c, k) y = Conv(m, w) }`)
+    expect(tensor(plan(model, backend({})), 'k')).toMatchObject({ role: 'weight', reason: { code: 'OPERAND' } })
+    expect(tensor(plan(model, backend({ constants: 'float' })), 'k')).toBeUndefined()
   })
 
   it('leaves the branch of an Add in float that its convolution takes over, as TensorRT does', () => {
@@ -103,6 +111,13 @@ describe('quant points', () => {
     const p = plan(net(RESIDUAL), backend({ points: 'inputs', fuse }))
     expect(decisions(p)).toMatchObject({ c2: 'integer', s: 'fused', r2: 'fused' })
     expect(p.nodes.find((n) => n.node === 'r2')?.reason.text).toContain('Conv "c2"')
+  })
+
+  it('gives an Add of two convolutions to the first operand where the backend does, as OpenVINO', () => {
+    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w1, float32[4,4,1,1] w2) => (float32[1,4,8,8] y) {
+      a = Conv(x, w1) b = Conv(x, w2) y = Add(a, b) }`)
+    const fuse = [{ name: 'ConvAdd', hosts: ['Conv'], chain: ['Add'], branch: 'first-operand' as const }]
+    expect(edges(plan(model, backend({ points: 'inputs', fuse })))).toEqual(['x -> a b', 'b -> y'])
   })
 
   it('gives an Add of two convolutions to the later one, whose sibling is computed by then', () => {
@@ -189,7 +204,7 @@ describe('tails', () => {
 
   it('leaves final probabilities in float, and quantizes what stands before them', () => {
     const p = plan(classifier, listed)
-    expect(reasons(p)).toMatchObject({ p: 'INTEGER_NEIGHBOURS', f: 'MOVES_CODES', y: 'TAIL_PROBABILITIES' })
+    expect(reasons(p)).toMatchObject({ p: 'INTEGER_LISTED', f: 'MOVES_CODES', y: 'TAIL_PROBABILITIES' })
     expect(p.diagnostics.map((d) => d.code)).toEqual(['PLAN_TAIL'])
     expect(decisions(plan(classifier, listed, { tails: 'quantize' })).y).toBe('integer')
     expect(decisions(plan(classifier, { ...listed, fallback: 'none' })).y).toBe('integer')

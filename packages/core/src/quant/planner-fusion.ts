@@ -53,7 +53,7 @@ function matchChain(c: Candidate, pattern: FusePattern, cx: PlanContext): Fused 
   const nodes: Node[] = []
   const side: Fused['side'][number][] = []
   for (const name of pattern.chain) {
-    const link = output ? matchLink(name, output, cx) : undefined
+    const link = output ? matchLink(name, output, pattern, cx) : undefined
     if (!link) return undefined
     nodes.push(...link.nodes)
     side.push(...link.side)
@@ -67,15 +67,15 @@ function matchChain(c: Candidate, pattern: FusePattern, cx: PlanContext): Fused 
   return absorbed ? { pattern, nodes, output, bounds, side } : undefined
 }
 
-function matchLink(name: string, entry: Value, cx: PlanContext): Link | undefined {
-  const join = joinBehind(name, entry, cx)
+function matchLink(name: string, entry: Value, pattern: FusePattern, cx: PlanContext): Link | undefined {
+  const join = joinBehind(name, entry, pattern, cx)
   if (join) return join
   const region = activationRegion(name, entry)
   return region && { nodes: region.nodes, output: region.exit, side: [] }
 }
 
 /** An operator of several data operands whose other operand is computed elsewhere: the Add of a residual connection. */
-function joinBehind(name: string, entry: Value, { ops }: PlanContext): Link | undefined {
+function joinBehind(name: string, entry: Value, pattern: FusePattern, { ops }: PlanContext): Link | undefined {
   const [node, ...more] = entry.consumers()
   if (!node || more.length > 0 || node.qualifiedType !== name || node.graph?.isOutput(entry)) return undefined
   const roles = ops.of(node)?.quant.roles ?? []
@@ -84,8 +84,14 @@ function joinBehind(name: string, entry: Value, { ops }: PlanContext): Link | un
   const [other] = others
   const [output] = node.outputs
   if (operands.length !== 2 || others.length !== 1 || !other || !output || isConstant(other)) return undefined
+  const first = operands[0]
+  if (pattern.branch === 'first-operand' && first !== entry && first && isHost(first, pattern)) return undefined
   return { nodes: [node], output, side: [{ node, value: other }] }
 }
+
+/** True if a host of the pattern makes the value for one reader only. */
+const isHost = (value: Value, { hosts }: FusePattern): boolean =>
+  value.consumers().length === 1 && hosts.includes(value.producer?.qualifiedType ?? '')
 
 /** Bounds of what an activation hands over; undefined where they are computed while the model runs. */
 function boundsOf(last: Node, { ops }: PlanContext): Bounds | undefined {

@@ -78,13 +78,11 @@ export class Selection {
   leavesAsCodes(value: Value): boolean {
     const maker = this.maker(value)
     if (!maker || maker.kind === 'weights' || this.#cx.target.points === 'inputs') return false
-    return !maker.rule.floatOutput
+    return !maker.rule.floatOutput || this.#cx.target.points === 'outputs'
   }
 
   isQuantized(value: Value): boolean {
-    if (this.leavesAsCodes(value)) return true
-    if (this.#cx.target.points === 'outputs' && !this.#cx.model.graph.inputs.includes(value)) return false
-    return this.integerReaders(value).length > 0
+    return this.leavesAsCodes(value) || this.integerReaders(value).length > 0
   }
 
   /** True if an integer kernel makes the value, looking through nodes that only move elements. */

@@ -44,7 +44,7 @@ function* constantsOf(c: Candidate, activations: ActivationPlans, constants: Con
     const value = node.inputs[i]
     if (value && input) yield constants.addFill(value, node, input)
   }
-  for (const i of c.constants) {
+  for (const i of cx.target.constants === 'float' ? [] : c.constants) {
     const value = node.inputs[i]
     if (!value || !input) continue
     const text = `constant operand of ${node.opType}, in the codes of its other operands`

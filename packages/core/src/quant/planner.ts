@@ -188,7 +188,7 @@ function notAbsorbed(node: Node, selection: Selection): Reason | undefined {
   )
 }
 
-function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target }: PlanContext): Verdict {
+function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target, dispatch }: PlanContext): Verdict {
   const { weights, activations, mixed } = target.kernels
   if (c.kind === 'weights') {
     const text = `weights only: ${target.title} computes with the dequantized weight`
@@ -205,7 +205,13 @@ function decideChosen(c: Candidate, inputs: readonly TensorPlan[], { target }: P
     const text = `${target.title} has no ${c.node.opType} kernel for ${alien ?? [...new Set(data)].join(' with ')} and computes in float between quantizers`
     return { decision: 'quantized', reason: { code: 'NO_KERNEL_FOR_BITS', text } }
   }
-  return { decision: 'integer', reason: CHOSEN[c.kind] }
+  const isListed = c.kind === 'light' && dispatch !== 'neighbours'
+  return { decision: 'integer', reason: isListed ? LISTED : CHOSEN[c.kind] }
+}
+
+const LISTED: Reason = {
+  code: 'INTEGER_LISTED',
+  text: 'the target has an integer kernel for it, and quantizes it here',
 }
 
 const CHOSEN: Record<'accumulate' | 'light' | 'pass', Reason> = {

@@ -84,6 +84,8 @@ export interface FusePattern {
    * decomposed, and `Add`, whose other operand is a quantized input of the group.
    */
   readonly chain: readonly string[]
+  /** Which of two hosts that meet in an `Add` takes it: the one that is computed last (default), or the first operand. */
+  readonly branch?: 'last' | 'first-operand'
   /**
    * How the kernel applies a Relu or Clip. `codes`: the result's codes end where it clips. `accumulator`: before the result is
    * requantized, whatever its bounds.
@@ -129,7 +131,10 @@ export interface Target {
   /** The backend multiplies by 1/scale. */
   readonly reciprocal?: true
   readonly addThenRound?: true
-  /** Which ends of a quantized node carry quantizers; default `both`. */
+  /**
+   * Where quantizers stand. `both` (default): at what integer kernels read, and at what they make unless they can hand over float.
+   * `inputs`: at what they read only. `outputs`: at all that they make, and where float values enter.
+   */
   readonly points?: 'both' | 'inputs' | 'outputs'
   /** Default `neighbours`. */
   readonly dispatch?: Dispatch
@@ -142,11 +147,15 @@ export interface Target {
    * `none`: the backend runs integers only, so that no node that it knows is left in float for accuracy's sake.
    */
   readonly fallback?: 'none'
+  /** Constant operands of additions and the like stay in float, because the backend's file has no place for their scale. */
+  readonly constants?: 'float'
   /** `drop`: no quantizer behind a node that moves codes, since its result is on the grid already. Default `keep`. */
   readonly repeats?: 'drop'
   /** First and last node that sum products, weights and inputs, at this width whatever the scheme (academic setting). */
   readonly edgeBits?: number
   readonly minOpset: number
+  /** The engine that is this backend: what is measured on it is what is deployed. Others are simulated. */
+  readonly engine?: 'onnxruntime'
   /** Forms that the backend reads, the first by default. */
   readonly exporters: readonly string[]
 }

@@ -51,7 +51,7 @@ const kernelText = ({ kernels }: Target): string =>
 const POINTS = {
   both: 'at what quantized nodes read and at what they make',
   inputs: 'at what quantized nodes read only; results stay in float until somebody reads them as codes',
-  outputs: 'at what quantized nodes make, and at the inputs of the network',
+  outputs: 'at all that quantized nodes make, and where float values enter',
 }
 const REPEATS = '; none behind a node that moves codes'
 
