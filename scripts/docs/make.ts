@@ -1,6 +1,7 @@
 // Writes the parts of docs/ that follow from registries: npm run docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { TARGETS } from '@fewbit/core/targets'
+import { accuracyTable } from './accuracy.ts'
 import { operatorsPage, passTable, withTable } from './tables.ts'
 import { targetRules, targetsIndex } from './targets.ts'
 
@@ -9,4 +10,5 @@ writeFileSync('docs/operators.md', operatorsPage())
 const rewrite = (path: string, text: string): void => writeFileSync(path, withTable(readFileSync(path, 'utf8'), text))
 rewrite('docs/passes.md', passTable())
 rewrite('docs/targets.md', targetsIndex())
+rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

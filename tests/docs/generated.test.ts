@@ -4,6 +4,7 @@ import { PASSES } from '@fewbit/core/passes'
 import type { Target } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { describe, expect, it } from 'vitest'
+import { accuracyTable } from '../../scripts/docs/accuracy.ts'
 import { operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
 import { targetRules, targetsIndex } from '../../scripts/docs/targets.ts'
 
@@ -17,6 +18,10 @@ describe('pages written by npm run docs', () => {
 
   it('hold every pass as it is registered', () => {
     expect(page('passes.md')).toBe(withTable(page('passes.md'), passTable()))
+  })
+
+  it('hold what was measured of every backend', () => {
+    expect(page('targets/accuracy.md')).toBe(withTable(page('targets/accuracy.md'), accuracyTable()))
   })
 
   it('hold every backend as its table says', () => {

@@ -1,19 +1,35 @@
 import type { Target } from '../quant/index.ts'
 import { problem } from '../util/index.ts'
+import { academic } from './academic.ts'
+import { ascendAcl } from './ascend-acl.ts'
 import { cmsisNn } from './cmsis-nn.ts'
 import { coreml } from './coreml.ts'
 import { fbgemm } from './fbgemm.ts'
+import { fpgaPot } from './fpga-pot.ts'
+import { megengine } from './megengine.ts'
+import { metax } from './metax.ts'
+import { mnn } from './mnn.ts'
+import { ncnn } from './ncnn.ts'
+import { nnie } from './nnie.ts'
+import { nxp } from './nxp.ts'
 import { onnxruntime } from './onnxruntime.ts'
 import { onnxruntimeArm } from './onnxruntime-arm.ts'
 import { onnxruntimeWeb } from './onnxruntime-web.ts'
 import { onnxruntimeWebgpu } from './onnxruntime-webgpu.ts'
 import { onnxruntimeX86 } from './onnxruntime-x86.ts'
 import { openvino } from './openvino.ts'
+import { pplCuda } from './ppl-cuda.ts'
+import { pplDsp } from './ppl-dsp.ts'
 import { qnn } from './qnn.ts'
 import { qnnpack } from './qnnpack.ts'
+import { rknn } from './rknn.ts'
 import { snpe } from './snpe.ts'
+import { stpu } from './stpu.ts'
+import { tengine } from './tengine.ts'
 import { tensorrt } from './tensorrt.ts'
 import { tflite } from './tflite.ts'
+import { tvm } from './tvm.ts'
+import { vitisAi } from './vitis-ai.ts'
 
 /** Backends that fewbit quantizes for, by name. */
 export const TARGETS = {
@@ -31,6 +47,22 @@ export const TARGETS = {
   coreml,
   tflite,
   'cmsis-nn': cmsisNn,
+  academic,
+  'ascend-acl': ascendAcl,
+  'fpga-pot': fpgaPot,
+  megengine,
+  metax,
+  mnn,
+  ncnn,
+  nnie,
+  nxp,
+  'ppl-cuda': pplCuda,
+  'ppl-dsp': pplDsp,
+  rknn,
+  stpu,
+  tengine,
+  tvm,
+  'vitis-ai': vitisAi,
 } as const satisfies Record<string, Target>
 
 export type TargetName = keyof typeof TARGETS

@@ -47,5 +47,6 @@ export const onnxruntime: Target = {
   },
   fuse: fuse(CLIP_HOSTS, CLIPS, 'codes'),
   minOpset: 13,
+  engine: 'onnxruntime',
   exporters: ['qdq'],
 }

@@ -38,6 +38,7 @@ function context(model: Model, target: Target): ExportContext {
 }
 
 function refusesMissing(exporter: Exporter, cx: ExportContext): void {
+  if (cx.plan.tensors.length === 0) return
   const errors = exporter.check({ ...cx, params: new Map() }).filter((d) => d.level === 'error')
   demand(errors.length > 0, () => 'it accepts a plan without scales')
 }
