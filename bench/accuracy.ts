@@ -53,7 +53,7 @@ for (const network of NETWORKS.filter((n) => names.length === 0 || names.include
     `${row.name}\n  float  ${show(row.before)}\n  int8   ${show(row.after)}${row.missed.length > 0 ? `   BELOW FLOOR: ${row.missed.join(', ')}` : ''}`,
   )
   console.log(
-    `  latency ratio ${row.latency.ratio.toFixed(2)}, ${row.seconds.toFixed(1)} s, observer ${row.choice.observer}, float nodes ${row.choice.floatNodes.length}, size ${row.bytes.before} -> ${row.bytes.after}`,
+    `  latency ratio ${row.latency?.ratio.toFixed(2)}, ${row.seconds.toFixed(1)} s, observer ${row.choice.observer}, float nodes ${row.choice.floatNodes.length}, size ${row.bytes.before} -> ${row.bytes.after}`,
   )
   if (process.env.VERBOSE) console.log(row.choice.trials, row.plan, row.slowdown, row.stages)
 }

@@ -23,7 +23,7 @@ function summary({ careless, fewbit, explained, seconds }: DemoResult) {
     float: {
       metrics: scores(fewbit, 'before'),
       bytes: fewbit.report.bytes.before,
-      secondsPerSample: fewbit.report.latency.float,
+      secondsPerSample: fewbit.report.latency?.float,
     },
     careless: { settings: CARELESS, metrics: scores(careless, 'after'), ...part(careless) },
     fewbit: { metrics: scores(fewbit, 'after'), ...part(fewbit) },

@@ -1,5 +1,6 @@
 import type { LayerError } from '@fewbit/core/analysis'
 import type { QuantizeResult } from '@fewbit/core/pipeline'
+import { must } from '@fewbit/core/util'
 import { bytes, decibel, percent, seconds } from '../render/numbers.ts'
 import { integerShareText } from '../render/plan.ts'
 import { table } from '../render/table.ts'
@@ -36,12 +37,13 @@ function comparison({ careless, fewbit }: DemoResult): string {
   const row = (name: string, result: QuantizeResult): string[] => {
     const metrics = scores(result, 'after')
     const { report } = result
+    const size = must(report.bytes.after, 'size')
     return [
       name,
       accuracy(metrics),
       decibel(metrics.sqnr as number),
-      `${bytes(report.bytes.after)} (${percent(report.bytes.after / report.bytes.before, 0)})`,
-      milliseconds(report.latency.quantized),
+      `${bytes(size)} (${percent(size / report.bytes.before, 0)})`,
+      milliseconds(must(report.latency, 'latency').quantized),
       integerShareText(report.plan.integerShare),
     ]
   }
@@ -50,7 +52,7 @@ function comparison({ careless, fewbit }: DemoResult): string {
     accuracy(scores(fewbit, 'before')),
     '–',
     bytes(report.bytes.before),
-    milliseconds(report.latency.float),
+    milliseconds(must(report.latency, 'latency').float),
   ]
   return table(
     ['', 'accuracy', 'SQNR', 'size', 'latency', 'MACs in integers'],

@@ -17,16 +17,8 @@ export interface Quantization {
 export function renderQuantization({ output, result, peakMemory }: Quantization): string {
   const { report, diagnostics } = result
   const rows = [
-    [
-      'size',
-      bytes(report.bytes.before),
-      `${bytes(report.bytes.after)} (${percent(report.bytes.after / report.bytes.before, 0)})`,
-    ],
-    [
-      'latency, one sample',
-      duration(report.latency.float),
-      `${duration(report.latency.quantized)} (${report.latency.ratio.toFixed(2)}×)`,
-    ],
+    ...sizeRow(report),
+    ...latencyRow(report),
     ['MACs in integers', '–', integerShareText(report.plan.integerShare)],
     ...scoreRows(report),
   ]
@@ -41,10 +33,21 @@ export function renderQuantization({ output, result, peakMemory }: Quantization)
       .map(([stage, s]) => `${stage} ${seconds(s)}`)
       .join(', ')}`,
     `peak memory: ${bytes(peakMemory)}`,
-    ...notes(report),
+    ...notes(report, result.plan.target),
     ...diagnostics.filter((d) => d.level !== 'info').map(formatDiagnostic),
     `wrote ${output}`,
   ].join('\n')
+}
+
+function sizeRow({ bytes: size }: QuantizeReport): string[][] {
+  if (size.after === undefined) return []
+  return [['size', bytes(size.before), `${bytes(size.after)} (${percent(size.after / size.before, 0)})`]]
+}
+
+function latencyRow({ latency }: QuantizeReport): string[][] {
+  if (!latency) return []
+  const quantized = `${duration(latency.quantized)} (${latency.ratio.toFixed(2)}×)`
+  return [['latency, one sample', duration(latency.float), quantized]]
 }
 
 function worstText({ worst }: QuantizeReport): string[] {
@@ -77,8 +80,11 @@ function choiceText({ choice }: QuantizeReport): string {
   return `chosen by measuring ${choice.trials.length} candidates: observer ${choice.observer}${kept}`
 }
 
-function notes({ calibration, slowdown }: QuantizeReport): string[] {
+function notes({ calibration, slowdown, latency }: QuantizeReport, target: string): string[] {
   return [
+    ...(latency
+      ? []
+      : [`scores are those of a simulation of ${target}: the backend itself does not run here, and was not timed`]),
     ...(calibration.synthetic ? ['the data are random numbers: ranges and errors of real inputs will differ'] : []),
     ...(slowdown ? [`quantized runs slower than float here: ${slowdown}`] : []),
   ]

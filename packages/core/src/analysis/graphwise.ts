@@ -3,6 +3,7 @@ import {
   batches,
   type Dataset,
   type Engine,
+  type LoadOptions,
   type ModelInput,
   modelInputs,
   type Session,
@@ -25,6 +26,7 @@ export interface GraphwiseOptions extends BatchOptions {
   readonly engine: Engine
   readonly data: Dataset
   readonly ops: OpRegistry
+  readonly load?: LoadOptions
   readonly onProgress?: (done: number, total: number | undefined) => void
 }
 
@@ -47,7 +49,7 @@ export async function graphwiseError(
     })
   }
   const model = comparisonModel(reference, candidate, pairs)
-  const session = await options.engine.load(model, { optimization: 'all' })
+  const session = await options.engine.load(model, options.load ?? {})
   try {
     return await accumulate(session, modelInputs(model), pairs, options)
   } finally {

@@ -3,6 +3,7 @@ import type { Dataset } from '../engine/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
 import { convertOpset, inferShapesPass, runPasses } from '../passes/index.ts'
 import type { Diagnostic } from '../util/index.ts'
+import { loadOptionsFor } from './execution.ts'
 import { Run, type RunOptions } from './run.ts'
 
 export interface AnalyzeOptions extends RunOptions {
@@ -39,6 +40,7 @@ export async function analyze(reference: Model, candidate: Model, options: Analy
       engine: run.engine,
       data: options.data,
       ops: run.ops,
+      load: loadOptionsFor(candidate, run),
       limit,
       onProgress,
     }),

@@ -11,6 +11,7 @@ import type { Dataset, Engine, LoadOptions } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import { type Diagnostic, problem } from '../util/index.ts'
 import { lookAt } from './data.ts'
+import { loadOptionsFor } from './execution.ts'
 import { recordedInputs } from './recipe.ts'
 import { Run, type RunOptions } from './run.ts'
 
@@ -59,7 +60,10 @@ export async function score(model: Model, options: EvaluateOptions, run = new Ru
     const settings = evaluationRun(options, run.engine)
     const reference = options.against && eachSample(runOver(options.against, settings))
     try {
-      for await (const sample of eachSample(runOver(model, { ...settings, onProgress }), time)) {
+      for await (const sample of eachSample(
+        runOver(model, { ...settings, load: options.load ?? loadOptionsFor(model, run), onProgress }),
+        time,
+      )) {
         const beside = await reference?.next()
         scores.add({ ...sample, reference: beside?.value?.outputs })
       }
@@ -84,7 +88,6 @@ function evaluationRun(options: EvaluateOptions, engine: Engine) {
     batchSize: options.batchSize ?? 32,
     ...(options.samples === undefined ? {} : { limit: options.samples }),
     ...(options.signal ? { signal: options.signal } : {}),
-    ...(options.load ? { load: options.load } : {}),
   }
 }
 

@@ -1,7 +1,7 @@
-import { type ImportedModel, importQuantized, recordedSettings } from '../import/index.ts'
+import { type ImportedModel, importQuantized } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
-import type { Target } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
+import { recordedTarget } from './execution.ts'
 import type { Run } from './run.ts'
 
 /**
@@ -12,9 +12,4 @@ export function importModel(model: Model, run: Run, target?: string): ImportedMo
   const { targets } = run.registries
   const known = target === undefined ? recordedTarget(model, targets) : findTarget(target, targets)
   return importQuantized(model, run.ops, known ? { target: known } : {})
-}
-
-function recordedTarget(model: Model, targets: Readonly<Record<string, Target>>): Target | undefined {
-  const name = recordedSettings(model)?.target
-  return name !== undefined && Object.hasOwn(targets, name) ? targets[name] : undefined
 }

@@ -1,6 +1,7 @@
 import { cloneModel, type Model } from '../ir/index.ts'
 import { materialize, type ParamsTable, type QuantPlan } from '../quant/index.ts'
 import { Diagnostics } from '../util/index.ts'
+import type { Execution } from './execution.ts'
 import { outputError, type ReferenceOutputs } from './output-error.ts'
 import { chooseParams, type StatsSource } from './parameters.ts'
 import type { ProgressCallback, Run } from './run.ts'
@@ -31,8 +32,17 @@ export class Judge {
   readonly #reference: ReferenceOutputs
   readonly #run: Run
   readonly #progress: ProgressCallback
+  readonly #execution: Execution
 
-  constructor(float: Model, stats: StatsSource, reference: ReferenceOutputs, run: Run, progress: ProgressCallback) {
+  constructor(
+    float: Model,
+    stats: StatsSource,
+    reference: ReferenceOutputs,
+    execution: Execution,
+    run: Run,
+    progress: ProgressCallback,
+  ) {
+    this.#execution = execution
     this.#float = float
     this.#stats = stats
     this.#reference = reference
@@ -43,8 +53,9 @@ export class Judge {
   /** Measures a plan. `accept` decides from the SQNR whether the trial is kept; the answer goes into the record. */
   async measure(what: string, plan: QuantPlan, accept: (sqnr: number) => boolean = () => false): Promise<Judged> {
     const params = chooseParams(this.#float, plan, this.#stats, new Diagnostics(), this.#run.registries.observers)
-    const model = materialize(cloneModel(this.#float), plan, params)
-    const sqnr = await outputError(model, this.#reference, this.#run)
+    const { form, load } = this.#execution
+    const model = materialize(cloneModel(this.#float), plan, params, { form })
+    const sqnr = await outputError(model, this.#reference, load, this.#run)
     this.trials.push({ what, sqnr, kept: accept(sqnr) })
     this.#progress(this.trials.length, undefined)
     return { plan, params, sqnr }

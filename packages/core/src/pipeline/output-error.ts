@@ -1,5 +1,13 @@
 import { sqnrDb } from '../analysis/index.ts'
-import { type Batch, batches, type Dataset, dropPadding, type Feeds, modelInputs } from '../engine/index.ts'
+import {
+  type Batch,
+  batches,
+  type Dataset,
+  dropPadding,
+  type Feeds,
+  type LoadOptions,
+  modelInputs,
+} from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { Run } from './run.ts'
 
@@ -42,8 +50,13 @@ export async function referenceOutputs(cx: {
  * SQNR in dB of a candidate's outputs, the signal taken about its mean: an offset that every candidate reproduces, such as
  * the brightness of pictures, is no evidence of fidelity.
  */
-export async function outputError(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
-  const session = await run.engine.load(model)
+export async function outputError(
+  model: Model,
+  reference: ReferenceOutputs,
+  load: LoadOptions,
+  run: Run,
+): Promise<number> {
+  const session = await run.engine.load(model, load)
   const sums = { count: 0, sum: 0, squares: 0, noise: 0 }
   try {
     for (const { batch, outputs } of reference) {

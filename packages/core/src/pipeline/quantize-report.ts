@@ -4,6 +4,7 @@ import { type Model, modelBytes } from '../ir/index.ts'
 import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
 import { datasetFor } from './data.ts'
 import { type EvaluateOptions, type Evaluation, score } from './evaluate.ts'
+import type { Execution } from './execution.ts'
 import { type Latency, measureLatency } from './latency.ts'
 import type { QuantizeOptions } from './quantize.ts'
 import type { Run } from './run.ts'
@@ -12,7 +13,8 @@ import { slowdownCause } from './slowdown.ts'
 
 /** Everything measured in one run, and only that. JSON. */
 export interface QuantizeReport {
-  readonly bytes: { readonly before: number; readonly after: number }
+  /** Of the float file, and of the quantized one where the engine's backend reads it: a simulation's size says nothing. */
+  readonly bytes: { readonly before: number; readonly after?: number }
   readonly plan: PlanSummary
   readonly choice: Choice
   /** Graphwise error of each tensor, in graph order. */
@@ -23,7 +25,8 @@ export interface QuantizeReport {
   readonly fidelity: Evaluation
   /** Scores on the evaluation data, if there are any. */
   readonly evaluation?: { readonly before: Evaluation; readonly after: Evaluation }
-  readonly latency: Latency
+  /** Absent for a backend that the engine only simulates. */
+  readonly latency?: Latency
   /** Why quantized is slower than float here, if it is. */
   readonly slowdown?: string
   readonly seconds: Readonly<Record<string, number>>
@@ -41,6 +44,7 @@ export interface Measured {
   /** Calibration samples asked for. */
   readonly samples: number
   readonly options: QuantizeOptions
+  readonly execution: Execution
 }
 
 /** Samples for layer errors and output fidelity. */
@@ -49,19 +53,29 @@ const ANALYSIS_SAMPLES = 32
 /** Measures what quantization cost and bought. */
 export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   const { engine } = run
+  const { load } = m.execution
   const common = { engine, data: m.data, batchSize: m.batchSize, ...run.signal }
   // Both networks and all differences are alive in one run here.
   const batchSize = Math.ceil(m.batchSize / 8)
   const layers = await run.stage('analyze', (onProgress) =>
-    graphwiseError(m.float, m.quantized, { ...common, batchSize, ops: run.ops, limit: ANALYSIS_SAMPLES, onProgress }),
+    graphwiseError(m.float, m.quantized, {
+      ...common,
+      load,
+      batchSize,
+      ops: run.ops,
+      limit: ANALYSIS_SAMPLES,
+      onProgress,
+    }),
   )
   const errors = { against: m.float, metrics: ['sqnr', 'cosine', 'max-error'], samples: ANALYSIS_SAMPLES }
-  const fidelity = await scoreAs('compare outputs', m.quantized, { ...common, ...errors }, run)
+  const fidelity = await scoreAs('compare outputs', m.quantized, { ...common, ...errors, load }, run)
   const evaluation = await evaluateBoth(m, run)
-  const latency = await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
-  const slowdown = slowdownCause(latency, m.plan)
+  const latency = m.execution.isBackend
+    ? await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
+    : undefined
+  const slowdown = latency && slowdownCause(latency, m.plan)
   return {
-    bytes: { before: modelBytes(m.original), after: modelBytes(m.quantized) },
+    bytes: { before: modelBytes(m.original), ...(m.execution.isBackend ? { after: modelBytes(m.quantized) } : {}) },
     plan: summarizePlan(m.plan),
     choice: m.choice,
     layers,
@@ -73,7 +87,7 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
     },
     fidelity,
     ...(evaluation ? { evaluation } : {}),
-    latency,
+    ...(latency ? { latency } : {}),
     ...(slowdown === undefined ? {} : { slowdown }),
     seconds: run.seconds,
   }
@@ -87,7 +101,7 @@ async function evaluateBoth(m: Measured, run: Run) {
   const common = { engine: run.engine, data, ...run.signal, ...(samples === undefined ? {} : { samples }) }
   const plain = metrics?.filter((name) => !needsReference(name)) ?? ((await isLabelled(data)) ? undefined : [])
   const before = await scoreAs('evaluate float', m.original, { ...common, ...(plain ? { metrics: plain } : {}) }, run)
-  const both = { ...common, ...(metrics ? { metrics } : {}), against: m.original }
+  const both = { ...common, ...(metrics ? { metrics } : {}), against: m.original, load: m.execution.load }
   const after = await scoreAs('evaluate', m.quantized, both, run)
   return { before, after }
 }

@@ -242,7 +242,7 @@ describe('options', () => {
     [{ somethingElse: 1 }, 'OPTION_UNKNOWN', 'known options: target, scheme'],
     [{ overrides: [{ match: { nam: 'fc' } }] }, 'OPTION_UNKNOWN', 'overrides.0.match.nam'],
     [{ scheme: 'int8' }, 'SCHEME_UNKNOWN', 'w8a8'],
-    [{ target: 'tensorrt' }, 'TARGET_UNKNOWN', 'onnxruntime'],
+    [{ target: 'tensorflow' }, 'TARGET_UNKNOWN', 'onnxruntime'],
   ])('%j is refused with help', async (options, code, help) => {
     const error = await failure(quantized(fixture('residual'), options as unknown as Partial<QuantizeOptions>))
     expect(error.code).toBe(code)

@@ -15,6 +15,7 @@ import {
 import { findTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, formatDiagnostic, invariant } from '../util/index.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
+import { type Execution, executionFor } from './execution.ts'
 import type { Candidate } from './judge.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
@@ -91,6 +92,8 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)
   const settings = settingsOf(options, run)
+  const target = findTarget(settings.target, run.registries.targets)
+  const execution = executionFor(target)
   const { float, plan: first } = await prepareAndPlan(model, settings, run)
   const data = await datasetFor(options.calibration.data, float)
   const coached = await run.stage('check data', () => lookAt(float, data, run))
@@ -114,10 +117,12 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
       settings,
       run,
       progress,
+      execution,
+      mayKeepFloat: target.fallback !== 'none',
       plan: (o) => makePlan(float, settings, run, o),
     }),
   )
-  const quantized = await run.stage('write', () => write(float, found, run))
+  const quantized = await run.stage('write', () => write(float, found, execution, run))
   const recipe = recipeOf(settings, found.choice, data, coached, stats, run)
   stampModel(quantized, recipe)
   const measured = {
@@ -129,6 +134,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     data,
     batchSize,
     options,
+    execution,
     samples: settings.samples,
   }
   const report = await measure(measured, run)
@@ -148,10 +154,16 @@ async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run
   const float = await run.stage('prepare', () => prepare(model, run))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
-  const needed = requiredOpset(plan)
+  const needed = opsetFor(plan, executionFor(findTarget(settings.target, run.registries.targets)), run)
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
   const raised = await run.stage('prepare', () => prepare(model, run, needed))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
+}
+
+/** Enough for a QDQ file, or at least for the form that is run here where the engine does not know later opsets. */
+function opsetFor(plan: QuantPlan, { form }: Execution, run: Run): number {
+  const forFile = requiredOpset(plan, 'qdq')
+  return forFile <= run.engine.capabilities.maxOpset ? forFile : requiredOpset(plan, form)
 }
 
 /** The plain-data part of the options, checked and completed. */
@@ -176,8 +188,8 @@ function checkFloat(float: Model, run: Run): void {
   if (found.length > 0) throw new FewbitError(found)
 }
 
-function write(float: Model, { plan, params }: Candidate, run: Run): Model {
-  const model = materialize(cloneModel(float), plan, params)
+function write(float: Model, { plan, params }: Candidate, { form }: Execution, run: Run): Model {
+  const model = materialize(cloneModel(float), plan, params, { form })
   const found = checkStage(model, 'qdq', run.ops)
   invariant(found.length === 0, () => `the quantized network is not sound: ${found.map(formatDiagnostic).join('; ')}`)
   return model

@@ -4,6 +4,7 @@ import { asTensor, type Model } from '../ir/index.ts'
 import type { Observers } from '../observers/index.ts'
 import type { PlannerOptions, QuantPlan } from '../quant/index.ts'
 import { must } from '../util/index.ts'
+import type { Execution } from './execution.ts'
 import { keepFloat } from './float-exceptions.ts'
 import { type Candidate, Judge, type Judged, type Trial } from './judge.ts'
 import { withMacs } from './macs.ts'
@@ -32,6 +33,9 @@ export interface SearchContext {
   readonly macs: ReadonlyMap<string, number>
   readonly batchSize: number
   readonly settings: QuantizeSettings
+  /** False where the backend runs integers only. */
+  readonly mayKeepFloat: boolean
+  readonly execution: Execution
   readonly run: Run
   readonly progress: ProgressCallback
   readonly plan: (options: PlannerOptions) => QuantPlan
@@ -75,7 +79,7 @@ function outputKind(float: Model): 'scores' | 'dense' {
 export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
   const { float, run, settings, macs } = cx
   const stats = statsFor(cx.first, cx.stats)
-  const judge = new Judge(float, stats, await referenceOutputs(cx), run, cx.progress)
+  const judge = new Judge(float, stats, await referenceOutputs(cx), cx.execution, run, cx.progress)
   const plan = (options: PlannerOptions): QuantPlan => withMacs(cx.plan(options), macs)
   if (settings.observer !== 'auto') return fixedObserver(settings.observer, plan, judge)
 
@@ -85,7 +89,7 @@ export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
   const state: SearchState = { judge, plan, macs, stats, observers: known, options: { observer }, best }
   if (best.sqnr < GOOD_SQNR[kind]) {
     await refineObservers(state)
-    if (state.best.sqnr < GOOD_SQNR[kind]) await keepFloat(state, kind)
+    if (cx.mayKeepFloat && state.best.sqnr < GOOD_SQNR[kind]) await keepFloat(state, kind)
   }
   const { observers = {}, floatNodes = [] } = state.options
   return { ...state.best, choice: { observer, observers, floatNodes, trials: judge.trials } }
