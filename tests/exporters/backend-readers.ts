@@ -309,13 +309,13 @@ export const READERS: Partial<Record<ExporterName, Read>> = {
       const [, name = '', hex = ''] = /^(.*): ([0-9a-f]{8})$/.exec(line) ?? []
       return [name, { scale: [Buffer.from(hex, 'hex').readFloatBE()], zero: [0] }]
     })
-    return table([...activations, ...symmetricWeights(modelOf(artifacts), cx)])
+    return table([...symmetricWeights(modelOf(artifacts), cx), ...activations])
   },
   'tensorrt-ranges': (artifacts, cx) => {
     const flat = jsonOf(artifacts, '.ranges.json').act_quant_info
     const nested = jsonOf(artifacts, '.clip-ranges.json').tensorrt.blob_range
     if (JSON.stringify(flat) !== JSON.stringify(nested)) throw new Error('two files, two ranges')
-    return table([...ranges(flat), ...symmetricWeights(modelOf(artifacts), cx)])
+    return table([...symmetricWeights(modelOf(artifacts), cx), ...ranges(flat)])
   },
   vitis: (artifacts) =>
     table(

@@ -59,6 +59,12 @@ export function resultsOf(node: Node, fused: ReadonlySet<string>): Value[] {
   return node.outputs.filter((value) => value !== null)
 }
 
+/** Constants that nodes take in codes beside their data, such as the addend of an Add: planned like weights, and none. */
+export function operands(cx: ExportContext): Encoding[] {
+  const weights = new Set(weightedLayers(cx).map(({ weight }) => weight.tensor))
+  return planned(cx, 'weight').filter(({ tensor }) => !weights.has(tensor))
+}
+
 function isWeightOf({ value, readers }: TensorPlan, node: Node, { ops = defaultOps }: ExportContext): boolean {
   const def = ops.of(node)
   if (!def || !readers.includes(node.name)) return false

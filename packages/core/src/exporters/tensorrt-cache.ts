@@ -1,5 +1,5 @@
-import { complete } from './completeness.ts'
-import type { Exporter } from './define.ts'
+import { complete, type Holds } from './completeness.ts'
+import type { ExportContext, Exporter } from './define.ts'
 import { tableEncodings } from './encodings.ts'
 import { snappedModel } from './float-model.ts'
 import {
@@ -14,6 +14,7 @@ import {
   signedSymmetric,
   weights,
 } from './holds.ts'
+import { operands } from './layers.ts'
 import { textFile } from './text.ts'
 
 /**
@@ -22,12 +23,26 @@ import { textFile } from './text.ts'
  */
 const HEADER = 'TRT-8601-EntropyCalibration2'
 
-/** What implicit quantization of TensorRT can be told: one symmetric int8 scale for an activation; weights are its own affair. */
-export const trtHolds = every(
-  integers,
-  activations(perTensor, bits(8), signedSymmetric),
-  weights(noGroups, bits(8), signedSymmetric, derivable),
-)
+/**
+ * What implicit quantization of TensorRT can be told: one symmetric int8 scale for an activation, or for a constant that takes part
+ * in codes; the scales of weights are its own affair.
+ */
+export function trtHolds(cx: ExportContext): Holds {
+  const tensor = every(perTensor, bits(8), signedSymmetric)
+  const weight = every(noGroups, bits(8), signedSymmetric, derivable)
+  const taken = new Set(operands(cx).map((operand) => operand.tensor))
+  return every(
+    integers,
+    activations(tensor),
+    weights((t, params) => (taken.has(t) ? tensor(t, params) : weight(t, params))),
+  )
+}
+
+/** Scales by tensor, of activations and of constants that take part in codes. */
+export const trtScales = (cx: ExportContext): [string, number][] =>
+  [...tableEncodings(cx), ...operands(cx).map(({ tensor, params }) => [tensor.value, params] as const)].map(
+    ([value, { scale }]) => [value, scale[0] as number],
+  )
 
 /**
  * The cache that TensorRT's entropy calibrator would write: a scale for each tensor, as the bits of a float32, most significant
@@ -36,9 +51,10 @@ export const trtHolds = every(
 export const tensorrtCache: Exporter = {
   name: 'tensorrt-cache',
   summary: 'TensorRT calibration cache, for implicit quantization',
-  check: (cx) => complete(cx, { holds: every(trtHolds, activations(named(/[\r\n]/, 'line breaks'))), oneForm: true }),
+  check: (cx) =>
+    complete(cx, { holds: every(trtHolds(cx), activations(named(/[\r\n]/, 'line breaks'))), oneForm: true }),
   emit(cx) {
-    const lines = [...tableEncodings(cx)].map(([value, params]) => `${value}: ${float32Hex(params.scale[0] as number)}`)
+    const lines = trtScales(cx).map(([value, scale]) => `${value}: ${float32Hex(scale)}`)
     return [snappedModel(cx), textFile(`${cx.name}.cache`, `${[HEADER, ...lines].join('\n')}\n`)]
   },
 }

@@ -1,8 +1,7 @@
 import { complete } from './completeness.ts'
 import type { Exporter } from './define.ts'
-import { tableEncodings } from './encodings.ts'
 import { snappedModel } from './float-model.ts'
-import { trtHolds } from './tensorrt-cache.ts'
+import { trtHolds, trtScales } from './tensorrt-cache.ts'
 import { jsonFile, real } from './text.ts'
 
 /**
@@ -15,10 +14,9 @@ import { jsonFile, real } from './text.ts'
 export const tensorrtRanges: Exporter = {
   name: 'tensorrt-ranges',
   summary: 'TensorRT dynamic ranges of tensors as JSON, in the layouts of PPQ and MQBench',
-  check: (cx) => complete(cx, { holds: trtHolds, oneForm: true }),
+  check: (cx) => complete(cx, { holds: trtHolds(cx), oneForm: true }),
   emit(cx) {
-    const encodings = [...tableEncodings(cx)]
-    const ranges = new Map(encodings.map(([value, { scale }]) => [value, real((scale[0] as number) * 127)]))
+    const ranges = new Map(trtScales(cx).map(([value, scale]) => [value, real(scale * 127)]))
     return [
       snappedModel(cx),
       jsonFile(`${cx.name}.ranges.json`, { act_quant_info: ranges }),
