@@ -7,6 +7,7 @@ import { roundingNoise } from './fake-quantize.ts'
 import {
   apotLevels,
   fakeQuantize,
+  fakeQuantizeGraph,
   type Granularity,
   materialize,
   type NumberFormat,
@@ -227,4 +228,28 @@ describe('the graph and the scalar reference', () => {
       expectSameBits(all, await runAll(all, 'simulate', opset))
     },
   )
+})
+
+describe('fakeQuantizeGraph', () => {
+  const at = (granularity: Granularity, scales: number, shape?: readonly (number | string)[], log2 = false) => {
+    const b = new GraphBuilder(new Graph())
+    const x = b.input('x', tensorType('float32', shape))
+    const format = log2 ? { format: { kind: 'log2' as const } } : {}
+    const spec = quantSpec({ bits: 8, signed: true, symmetric: true, ...format }, granularity)
+    const params = { spec, scale: Array(scales).fill(1), zeroPoint: Array(scales).fill(0) }
+    return () => fakeQuantizeGraph(b, x, params, { name: 'x', shape })
+  }
+
+  it.each([
+    ['channels of unknown rank', at(perChannel(1), 4)],
+    ['groups of an open shape', at(perGroup(2, 1), 2, ['N', 4])],
+    ['groups of another shape', at(perGroup(2, 1), 3, [1, 4])],
+    ['several logarithmic grids', at(perChannel(1), 4, [1, 4], true)],
+  ])('refuses %s and names the tensor', (_what, build) => {
+    expect(build).toThrow(/QUANT_SHAPE.*"x"/)
+  })
+
+  it('takes channels of an open shape', () => {
+    expect(at(perChannel(1), 4, ['N', 4, 'H', 'W'])().producer?.opType).toBe('Mul')
+  })
 })

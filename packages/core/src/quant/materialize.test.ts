@@ -6,6 +6,7 @@ import { onnxruntime } from '../targets/index.ts'
 import { Diagnostics } from '../util/index.ts'
 import { requiredOpset } from './form.ts'
 import { type MaterializeOptions, materialize } from './materialize.ts'
+import { quantSpec } from './params.ts'
 import { planQuantization } from './planner.ts'
 import type { PlannerOptions } from './planner-options.ts'
 import { resolveParams } from './resolve-params.ts'
@@ -186,6 +187,28 @@ describe('activations that QuantizeLinear alone does not describe', () => {
     // Column scales are 1/448; a column of zeros takes its neighbours' scale.
     const stored = valuesByName(model.graph).get('w_quantized')?.constant
     expect([stored?.dtype, Array.from(stored?.numbers() ?? [])]).toEqual(['float8e4m3fn', [448, 0, 0, 0, 448, 0]])
+  })
+})
+
+describe('a bias with a scale of its own', () => {
+  /** Scales: 0.51 / 127 and 0.51 / (2^31 − 1). The zero point of int32 is 0 by definition. */
+  it.each([
+    [8, [127, -25, 0], 'int8'],
+    [32, [2147483647, -421075225, 0], undefined],
+  ] as const)('is stored like a weight, in %i bits', (bits, codes, zeroType) => {
+    const float = gemm([1, 0, 0, 0, 1, 0], [0.51, -0.1, 0])
+    const planned = planQuantization(float, onnxruntime, defaultOps)
+    const spec = quantSpec({ bits, signed: true, symmetric: true, narrow: true })
+    const own = { spec, source: { kind: 'weight', observer: 'minmax' } } as const
+    const plan = { ...planned, tensors: planned.tensors.map((t) => (t.role === 'bias' ? { ...t, ...own } : t)) }
+    const params = resolveParams(float, plan, ranges({ x: { lo: 0, hi: 1 } }), new Diagnostics())
+    const model = materialize(float, plan, params)
+    const stored = numbers(model, 'b_quantized')
+    // float32 scales leave 24 bits of a 32-bit code.
+    codes.forEach((code, i) => {
+      expect(Math.abs((stored[i] as number) - code)).toBeLessThanOrEqual(Math.abs(code) * 2 ** -22)
+    })
+    expect(valuesByName(model.graph).get('b_zero_point')?.constant?.dtype).toBe(zeroType)
   })
 })
 
