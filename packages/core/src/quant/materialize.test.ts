@@ -133,7 +133,6 @@ describe('activations that QuantizeLinear alone does not describe', () => {
   }
 
   const types = (model: Model) => [...model.graph.nodes].map((n) => n.opType)
-  const fp8 = { format: { kind: 'float8e4m3fn' }, quantMin: -448, quantMax: 448 } as const
   const binary = { format: { kind: 'levels', levels: [-1, 1] }, bits: 1, quantMin: -1, quantMax: 1 } as const
 
   it('clips values where codes end before their type does', () => {
@@ -181,12 +180,17 @@ describe('activations that QuantizeLinear alone does not describe', () => {
     expect(noise(1)).not.toEqual(noise(2))
   })
 
-  it('stores 8-bit floats from opset 19 on', () => {
-    expect(() => withSpec(fp8, { value: 'w' })).toThrow(/MATERIALIZE_OPSET.*opset 19/)
-    const { model } = withSpec(fp8, { value: 'w', opset: 19 })
-    // Column scales are 1/448; a column of zeros takes its neighbours' scale.
+  it.each([
+    ['float8e4m3fn', 448, 19, 6],
+    ['float4e2m1', 6, 23, 3],
+  ] as const)('stores %s from its opset on', (kind, largest, opset, bytes) => {
+    const float = { format: { kind }, quantMin: -largest, quantMax: largest } as const
+    expect(() => withSpec(float, { value: 'w' })).toThrow(new RegExp(`MATERIALIZE_OPSET.*opset ${opset}`))
+    const { model } = withSpec(float, { value: 'w', opset })
+    // Column scales are 1 / largest; a column of zeros takes its neighbours' scale.
     const stored = valuesByName(model.graph).get('w_quantized')?.constant
-    expect([stored?.dtype, Array.from(stored?.numbers() ?? [])]).toEqual(['float8e4m3fn', [448, 0, 0, 0, 448, 0]])
+    expect([stored?.dtype, stored?.byteLength]).toEqual([kind, bytes])
+    expect(Array.from(stored?.numbers() ?? [])).toEqual([largest, 0, 0, 0, largest, 0])
   })
 })
 
