@@ -1,13 +1,16 @@
-import { dynamic, type ExportContext, type Exporter, openvino, qoperator } from '@fewbit/core/exporters'
+import { dynamic, type ExportContext, type Exporter, openvino, qoperator, tflite } from '@fewbit/core/exporters'
 import { printModel } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
 import { measuredTensors, planQuantization, resolveParams, type Target } from '@fewbit/core/quant'
 import { onnxruntime } from '@fewbit/core/targets'
-import { Diagnostics } from '@fewbit/core/util'
+import { Diagnostics, digest } from '@fewbit/core/util'
 import { type FixtureName, fixture } from '@fewbit/testkit'
 import { expect, it } from 'vitest'
-import { artifactsOf } from './measured-plan.ts'
+import type { TfGraph } from '../../packages/core/src/exporters/tflite/graph.ts'
+import { readFlatbuffer } from '../../packages/core/src/exporters/tflite/read-flatbuffer.ts'
+import { artifactsOf, bytesOf } from './measured-plan.ts'
+import { int8Target } from './tflite-target.ts'
 
 /** A fixture with ranges of −2 to 3 everywhere, so that the artefact depends on no engine. */
 function planned(name: FixtureName, target: Target): ExportContext {
@@ -25,6 +28,31 @@ const MODELS: readonly (readonly [Exporter, Target])[] = [
   [dynamic, onnxruntime],
   [openvino, onnxruntime],
 ]
+
+/** A TFLite graph as text: tensors with scale and zero point, constants with a digest of their bytes; operators with their options. */
+function printTflite({ tensors, operators, inputs, outputs }: TfGraph): string {
+  const name = (i: number) => `%${i}`
+  const list = (values: readonly number[]) =>
+    values.length > 4 ? `${values.slice(0, 2).join(', ')}, … ${values.length}` : values.join(', ')
+  const lines = tensors.map((t, i) => {
+    const q = t.quantization
+    const grid = q
+      ? ` scale ${list(q.scale)} zero ${list(q.zeroPoint)}${q.scale.length > 1 ? ` axis ${q.axis}` : ''}`
+      : ''
+    return `${name(i)} ${t.type}[${t.shape.join(',')}] ${t.name}${grid}${t.data ? ` = ${digest(t.data).slice(0, 8)}` : ''}`
+  })
+  const steps = operators.map((op) => {
+    const options = Object.entries(op.options).map(([key, value]) => `${key} ${value}`)
+    const call = `${op.type}.${op.version}(${op.inputs.map(name).join(', ')})`
+    return `${op.outputs.map(name).join(', ')} = ${call}${options.length > 0 ? ` <${options.join(', ')}>` : ''}`
+  })
+  return [`inputs ${inputs.map(name)}`, `outputs ${outputs.map(name)}`, ...lines, ...steps, ''].join('\n')
+}
+
+it('tflite writes what was reviewed', async () => {
+  const graph = readFlatbuffer(bytesOf(tflite, planned('branches', int8Target)))
+  await expect(printTflite(graph)).toMatchFileSnapshot('./golden/tflite.txt')
+})
 
 it.each(MODELS.map(([exporter, target]) => [exporter.name, exporter, target] as const))(
   '%s writes what was reviewed',

@@ -20,6 +20,7 @@ import { stpu } from './stpu.ts'
 import { tengine } from './tengine.ts'
 import { tensorrtCache } from './tensorrt-cache.ts'
 import { tensorrtRanges } from './tensorrt-ranges.ts'
+import { tflite } from './tflite/tflite.ts'
 import { vitis } from './vitis.ts'
 
 /** Forms that a quantized network is written in, by name. */
@@ -45,6 +46,7 @@ export const EXPORTERS = {
   tengine,
   'tensorrt-cache': tensorrtCache,
   'tensorrt-ranges': tensorrtRanges,
+  tflite,
   vitis,
 } as const satisfies Record<string, Exporter>
 
@@ -58,3 +60,4 @@ export { readQuantization, type SavedQuantization } from './native-reader.ts'
 export { openvino } from './openvino.ts'
 export { qdq } from './qdq.ts'
 export { qoperator } from './qoperator/qoperator.ts'
+export { tflite } from './tflite/tflite.ts'

@@ -1,0 +1,41 @@
+import { batchNormalization, binary, clip, fixedResult, softmax, unary } from './elementwise.ts'
+import { concat, gather, identity, pad, reshape, slice, split, transpose } from './layout.ts'
+import { averagePool, depthToSpace, globalAveragePool, maxPool, reduceMean, resize } from './pooling.ts'
+import { conv, gemm, matmul } from './products.ts'
+import type { Translate } from './task.ts'
+
+/** How each ONNX operator is written in TFLite. */
+export const TRANSLATIONS: Readonly<Record<string, Translate>> = {
+  Conv: conv,
+  Gemm: gemm,
+  MatMul: matmul,
+  Add: binary('ADD'),
+  Sub: binary('SUB'),
+  Mul: binary('MUL'),
+  Relu: clip,
+  Clip: clip,
+  LeakyRelu: unary('LEAKY_RELU', ({ attrs }) => ({ alpha: attrs.alpha as number })),
+  HardSwish: unary('HARD_SWISH'),
+  Sigmoid: fixedResult(1 / 256, -128, unary('LOGISTIC')),
+  Tanh: fixedResult(1 / 128, 0, unary('TANH')),
+  Softmax: fixedResult(1 / 256, -128, softmax),
+  BatchNormalization: batchNormalization,
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAveragePool,
+  ReduceMean: reduceMean,
+  DepthToSpace: depthToSpace,
+  Resize: resize,
+  Concat: concat,
+  Reshape: reshape,
+  Flatten: reshape,
+  Squeeze: reshape,
+  Unsqueeze: reshape,
+  Transpose: transpose,
+  Identity: identity,
+  Dropout: identity,
+  Pad: pad,
+  Slice: slice,
+  Split: split,
+  Gather: gather,
+}
