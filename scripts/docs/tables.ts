@@ -1,5 +1,5 @@
 // The parts of docs/ that follow from registries.
-import { defaultOps, type OpDef } from '@fewbit/core/ops'
+import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
@@ -29,35 +29,25 @@ const DOMAINS: readonly (readonly [string, string])[] = [
 
 /** The page of all operators. */
 export function operatorsPage(): string {
+  const all = describeOps(defaultOps)
   const sections = DOMAINS.map(([domain, title]) => {
-    const defs = [...defaultOps].filter((def) => def.domain === domain)
-    return `## ${title}: ${defs.length}\n\n${operatorTable(defs)}\n`
+    const ops = all.filter((op) => op.domain === domain)
+    return `## ${title}: ${ops.length}\n\n${operatorTable(ops)}\n`
   })
   return `${OPERATORS_HEAD}\n${sections.join('\n')}`
 }
 
-function operatorTable(defs: readonly OpDef[]): string {
-  const sorted = [...defs].sort((a, b) => (a.type < b.type ? -1 : 1))
-  const rows = sorted.map((def) => [
-    def.type,
-    versions(def),
-    tick(def.infer !== undefined),
-    tick(def.elements !== undefined || def.constant !== undefined),
-    tick(def.macs !== undefined),
-    roles(def),
-    traits(def),
+function operatorTable(ops: readonly OpDescription[]): string {
+  const rows = ops.map((op) => [
+    op.type,
+    op.versions.join(', ') + (op.deprecated === undefined ? '' : ` (until ${op.deprecated - 1})`),
+    tick(op.shapes),
+    tick(op.values),
+    tick(op.macs),
+    op.roles.join(', '),
+    op.traits.join(', '),
   ])
   return table(['operator', 'versions', 'shapes', 'values', 'MACs', 'inputs', 'traits'], rows)
-}
-
-const versions = ({ since, deprecated }: OpDef): string =>
-  since.join(', ') + (deprecated === undefined ? '' : ` (until ${deprecated - 1})`)
-
-const roles = ({ quant }: OpDef): string => (quant.roles ?? []).join(', ')
-
-function traits({ quant }: OpDef): string {
-  const range = quant.fixedRange ? [`range ${quant.fixedRange.join('…')}`] : []
-  return [...(quant.traits ?? []), ...range].join(', ')
 }
 
 const OPERATORS_HEAD = `# Operators

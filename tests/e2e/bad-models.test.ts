@@ -136,8 +136,10 @@ describe('an output that cannot be written', () => {
     const { err } = await failsCleanly(work, 'FILE_MISSING', 1, run(work.at('nowhere', 'out.onnx')))
     expect(err).not.toContain('calibrate')
   })
-  it('is a folder', async () => {
-    await failsCleanly(work, 'FILE_KIND', 1, run(work.folder('folder')))
+  it('is a folder that holds something else', async () => {
+    work.put('folder/mine.txt', 'precious')
+    const { err } = await failsCleanly(work, 'FOLDER_FOREIGN', 1, run(work.at('folder')))
+    expect(err).not.toContain('calibrate')
   })
   it('is a device', async () => {
     await failsCleanly(work, 'FILE_KIND', 1, run('/dev/full'))

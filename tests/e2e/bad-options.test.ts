@@ -26,7 +26,7 @@ describe('words that the parser knows are wrong', () => {
     ['half a sample', quantize('--samples', '1.5'), 'whole number from 1 up'],
     ['a mean that is no number', quantize('--mean', '0.5,x'), 'must be a number'],
     ['a missing model', ['inspect'], "missing required argument 'model'"],
-    ['a missing output', ['quantize', model, '--data', data], "required option '-o, --output <file>'"],
+    ['a missing output', ['quantize', model, '--data', data], "required option '-o, --output <path>'"],
     ['a missing node', ['why', model], "required option '--node <name>'"],
   ]
 

@@ -6,7 +6,19 @@ import { Folder, fewbit, ROOT } from './harness.ts'
 import { smallCnn } from './networks.ts'
 import { floats, labels, npz } from './numpy.ts'
 
-const VERBS = ['inspect', 'optimize', 'evaluate', 'quantize', 'analyze', 'why', 'demo']
+const VERBS = [
+  'inspect',
+  'optimize',
+  'evaluate',
+  'quantize',
+  'analyze',
+  'why',
+  'export',
+  'recipe',
+  'targets',
+  'ops',
+  'demo',
+]
 
 describe('help', () => {
   it('lists the verbs, and shows an example for each', async () => {

@@ -1,7 +1,8 @@
 import { type Dataset, INTERPOLATIONS, modelInputs, PRESETS, type PreprocessOptions } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
+import type { Recipe } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
-import { openDataset } from '@fewbit/engine-node'
+import { type DataOptions, openDataset } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from './command.ts'
 
@@ -56,7 +57,7 @@ export function withDataFlags(command: Command): Command {
     .addOption(new Option('--layout <layout>', 'axis order of the input').choices(['nchw', 'nhwc']))
     .addOption(new Option('--channel-order <order>', 'order of colour channels').choices(['rgb', 'bgr', 'gray']))
     .option('--skip-unreadable', 'leave images out that cannot be read, with a warning each')
-    .option('--seed <number>', 'seed of every random choice', wholeNumber, 1)
+    .option('--seed <number>', 'seed of every random choice (default 1)', wholeNumber)
 }
 
 function size(option: string, text: string): { height: number; width: number } | number {
@@ -93,13 +94,35 @@ export function openData(
   spec: string,
   model: Model,
   flags: DataFlags,
-  { diagnostics }: Pick<CommandContext, 'diagnostics'>,
+  cx: Pick<CommandContext, 'diagnostics'>,
   samples?: number,
 ): Promise<Dataset> {
-  return openDataset(spec, modelInputs(model), {
-    ...preprocessOptions(flags),
-    ...(samples === undefined ? {} : { samples }),
-    ...(flags.skipUnreadable ? { onError: 'skip', diagnostics } : {}),
-    seed: flags.seed ?? 1,
-  })
+  return open(spec, model, { ...preprocessOptions(flags), ...count(samples), seed: flags.seed ?? 1 }, flags, cx)
+}
+
+/** The same with the preprocessing, seed and number of samples that a recipe states. */
+export function openRecordedData(
+  spec: string,
+  model: Model,
+  { data, settings }: Recipe,
+  flags: DataFlags,
+  cx: Pick<CommandContext, 'diagnostics'>,
+  samples?: number,
+): Promise<Dataset> {
+  // Whatever stands there is checked as options are.
+  const preprocess = (data.preprocess ?? {}) as PreprocessOptions
+  return open(spec, model, { ...preprocess, ...count(samples), seed: settings.seed }, flags, cx)
+}
+
+const count = (samples: number | undefined): DataOptions => (samples === undefined ? {} : { samples })
+
+function open(
+  spec: string,
+  model: Model,
+  options: DataOptions,
+  { skipUnreadable }: DataFlags,
+  { diagnostics }: Pick<CommandContext, 'diagnostics'>,
+): Promise<Dataset> {
+  const skipping = skipUnreadable ? ({ onError: 'skip', diagnostics } as const) : {}
+  return openDataset(spec, modelInputs(model), { ...options, ...skipping })
 }

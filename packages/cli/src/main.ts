@@ -5,9 +5,13 @@ import type { Invocation } from './command.ts'
 import { analyzeCommand } from './commands/analyze.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
+import { exportCommand } from './commands/export.ts'
 import { inspectCommand } from './commands/inspect.ts'
+import { opsCommand } from './commands/ops.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
+import { recipeCommand } from './commands/recipe.ts'
+import { targetsCommand } from './commands/targets.ts'
 import { whyCommand } from './commands/why.ts'
 import { describeFailure, EXIT } from './failure.ts'
 import { loadPlugin } from './library/load-plugin.ts'
@@ -21,6 +25,10 @@ const COMMANDS = [
   quantizeCommand,
   analyzeCommand,
   whyCommand,
+  exportCommand,
+  recipeCommand,
+  targetsCommand,
+  opsCommand,
   demoCommand,
 ]
 

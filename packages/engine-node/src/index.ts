@@ -3,6 +3,7 @@ export { checkWritable, type FileSink, fileSink, writeAtomically } from './atomi
 export type { DataOptions } from './data-options.ts'
 export { fileProblem } from './file-problem.ts'
 export { type FileSource, fileSource, openExternalFrom } from './files.ts'
+export { checkFolder, writeFolder } from './folder-write.ts'
 export { decodeImage } from './image-decode.ts'
 export { imageFolder } from './image-folder.ts'
 export * from './model-file.ts'

@@ -1,121 +1,70 @@
-import { existsSync, realpathSync } from 'node:fs'
-import { METRICS, metricNamed } from '@fewbit/core/analysis'
-import type { Model } from '@fewbit/core/ir'
-import { type PlanOptions, planModel, type QuantizeOptions, quantize } from '@fewbit/core/pipeline'
-import { DISPATCHES, type Dispatch, parseOverride } from '@fewbit/core/quant'
-import { problem } from '@fewbit/core/util'
+import { METRICS } from '@fewbit/core/analysis'
+import { type Export, exportArtifacts, planModel, type QuantizeResult, quantize } from '@fewbit/core/pipeline'
+import { DISPATCHES } from '@fewbit/core/quant'
+import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
 import { type Command, Option } from 'commander'
-import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
-import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
+import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
+import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
+import { positiveInteger, withDataFlags } from '../data-flags.ts'
 import { toJson } from '../output.ts'
+import { loadRecipe } from '../recipe-file.ts'
 import { summarizePlanText } from '../render/plan.ts'
 import { renderQuantization } from '../render/quantization.ts'
+import { planOptions, type QuantizeFlags, quantizeOptions, replayOptions } from './quantize-options.ts'
 
-interface Flags extends DataFlags {
-  data?: string
-  output: string
-  target?: string
-  scheme?: string
-  samples?: number
-  observer?: string
-  perTensor?: boolean
-  activations?: 'signed' | 'unsigned'
-  smallLayers?: 'float' | 'integer'
-  dispatch?: Dispatch
-  tails?: 'float' | 'quantize'
-  edgeBits?: number
-  override?: string[]
-  stopAfter?: 'plan'
-  evalData?: string
-  metric?: string[]
-  batchSize?: number
+const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
+  const model = await loadModel(file)
+  if (flags.stopAfter === 'plan') {
+    checkWritable(flags.output)
+    return writePlan(await planModel(model, planOptions(cx, flags)), flags.output)
+  }
+  const destination = destinationFor(flags.output, file)
+  const forms = formsFor(destination, flags.exporter, cx.run)
+  const recipe = flags.recipe === undefined ? undefined : await loadRecipe(flags.recipe)
+  const options = recipe ? await replayOptions(cx, model, recipe, flags) : await quantizeOptions(cx, model, flags)
+  const result = await quantize(model, options)
+  const exported = exportArtifacts(result, { ...forms, name: artifactName(file) })
+  const written = await writeResult(result, exported, destination)
+  return report(file, result, exported, written)
 }
 
-const DEFAULT_SAMPLES = 128
+/** A backend that reads no ONNX is simulated by one, which `evaluate` and `analyze` take. */
+async function writeResult(result: QuantizeResult, exported: Export, destination: Destination): Promise<Written> {
+  const { kind, path } = destination
+  const isModel = exported.artifacts.length === 1 && exported.artifacts[0]?.kind === 'model'
+  if (kind === 'folder' || isModel || !/\.onnx$/i.test(path)) return writeExport(exported, destination, result)
+  await saveModel(result.model, path)
+  const message = `${result.plan.target} reads other files: this one simulates it, for evaluate and analyze`
+  const fix = 'name a folder with -o to get what the backend reads'
+  return {
+    output: path,
+    diagnostics: [{ code: 'OUTPUT_SIMULATION', level: 'warning', message, at: { file: path }, fix }],
+  }
+}
 
-const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
-  const model = await loadModel(file)
-  checkOutput(file, flags.output)
-  const options = planOptions(cx, flags)
-  if (flags.stopAfter === 'plan') return writePlan(await planModel(model, options), flags.output)
-  const result = await quantize(model, { ...options, ...(await dataOptions(cx, model, flags)) })
-  await saveModel(result.model, flags.output)
+function report(input: string, result: QuantizeResult, exported: Export, written: Written): CommandResult {
   const peakMemory = process.resourceUsage().maxRSS * 1024
-  const { plan, report, recipe, trace, diagnostics } = result
+  const { plan, recipe, trace } = result
+  const { output, files } = written
+  const diagnostics = [...result.diagnostics, ...exported.diagnostics, ...written.diagnostics]
   const json = {
-    input: file,
-    output: flags.output,
-    report: { ...report, peakMemory },
+    input,
+    output,
+    ...(files ? { files } : {}),
+    exporters: exported.exporters,
+    report: { ...result.report, peakMemory },
     plan,
     recipe,
     trace,
     diagnostics,
   }
-  return { json, text: renderQuantization({ input: file, output: flags.output, result, peakMemory }) }
-}
-
-/** The float model is what everything else starts from: it is never written over. */
-function checkOutput(input: string, output: string): void {
-  checkWritable(output)
-  if (!existsSync(output) || realpathSync(output) !== realpathSync(input)) return
-  throw problem('OUTPUT_IS_INPUT', 'the result would replace the float model', {
-    at: { option: 'output', file: output },
-    fix: 'choose another path with -o',
-  })
-}
-
-function planOptions({ run }: CommandContext, flags: Flags): PlanOptions {
-  return {
-    ...run,
-    ...(flags.target ? { target: flags.target } : {}),
-    ...(flags.scheme ? { scheme: flags.scheme } : {}),
-    ...(flags.perTensor ? { perTensor: true } : {}),
-    ...(flags.activations ? { activations: flags.activations } : {}),
-    ...(flags.dispatch ? { dispatch: flags.dispatch } : {}),
-    ...(flags.tails ? { tails: flags.tails } : {}),
-    ...(flags.edgeBits ? { edgeBits: flags.edgeBits } : {}),
-    ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
-    overrides: (flags.override ?? []).map(parseOverride),
-    seed: flags.seed ?? 1,
-  }
-}
-
-type DataPart = Pick<QuantizeOptions, 'calibration' | 'evaluation'>
-
-async function dataOptions(cx: CommandContext, model: Model, flags: Flags): Promise<DataPart> {
-  if (!flags.data) {
-    throw problem('DATA_MISSING', 'calibration needs data that look like what the network will see', {
-      at: { option: 'data' },
-      fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs',
-    })
-  }
-  checkMetrics(flags)
-  const samples = flags.samples ?? DEFAULT_SAMPLES
-  const calibration = {
-    data: await openData(flags.data, model, flags, cx, samples),
-    samples,
-    ...(flags.observer ? { observer: flags.observer } : {}),
-    ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
-  }
-  if (!flags.evalData) return { calibration }
-  const data = await openData(flags.evalData, model, flags, cx)
-  return { calibration, evaluation: { data, ...(flags.metric ? { metrics: flags.metric } : {}) } }
-}
-
-/** @throws FewbitError METRIC_UNKNOWN, or EVAL_DATA_MISSING for metrics of data that are not given. */
-function checkMetrics({ metric, evalData }: Flags): void {
-  for (const name of metric ?? []) metricNamed(name)
-  if (!metric || evalData) return
-  throw problem('EVAL_DATA_MISSING', '--metric scores evaluation data, but there are none', {
-    at: { option: 'metric' },
-    fix: 'name data other than the calibration data with --eval-data, or leave --metric out',
-  })
+  return { json, text: renderQuantization({ output, files, result: { ...result, diagnostics }, peakMemory }) }
 }
 
 function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string): CommandResult {
   const { plan, diagnostics } = result
-  const text = new TextEncoder().encode(`${toJson(plan)}\n`)
+  const text = encodeUtf8(`${toJson(plan)}\n`)
   writeAtomically(output, (sink) => sink.write(text))
   return { json: { output, plan, diagnostics }, text: summarizePlanText(plan, output) }
 }
@@ -128,6 +77,8 @@ Examples:
   fewbit quantize model.onnx --data images/ --preset imagenet -o model.int8.onnx
   fewbit quantize model.onnx --data calib.npz --eval-data test.npz --preset cifar10 -o model.int8.onnx
   fewbit quantize model.onnx --data images/ --override 'name=/^fc/:float' --override op=Softmax:float -o model.int8.onnx
+  fewbit quantize model.onnx --data images/ --target onnxruntime-web -o out/
+  fewbit quantize model.onnx --recipe out/recipe.json --data images/ -o again/
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
@@ -137,13 +88,16 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .summary('float ONNX network in, measured int8 network out')
     .description('Calibrates on your data, chooses by measuring, writes a QDQ model and shows what it cost.')
     .argument('<model>', 'the float ONNX file')
-    .requiredOption('-o, --output <file>', 'where to write the result')
+    .requiredOption('-o, --output <path>', 'a .onnx file, or a folder for all that the backend reads')
     .option('--data <path>', 'calibration data: image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
     .option('--samples <n>', 'calibration samples, evenly spread over the data (default 128)', positiveInteger)
     .option('--eval-data <path>', 'other data, scored before and after')
     .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
     .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(observers)]))
     .addOption(new Option('--target <name>', 'backend').choices(Object.keys(targets)))
+    .option('--exporter <name>', 'form to write; may be repeated (default those of the backend)', collect)
+    .option('--recipe <file>', 'repeat an earlier run: recipe.json, or a model that fewbit quantized')
+    .option('--allow-other-data', 'with --recipe: take data that are not those of the recipe')
     .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
     .option('--per-tensor', 'one scale per weight tensor instead of one per channel')
     .addOption(

@@ -6,7 +6,10 @@ import {
   datasetFor,
   type EvaluateOptions,
   type Evaluation,
+  type ExportedModel,
+  type ExportModelOptions,
   evaluate as evaluateOn,
+  exportModel as exportModelOn,
   type Inspection,
   inspect as inspectModel,
   type Model,
@@ -66,7 +69,22 @@ const PLAN = {
   seed: true,
   ...RUN,
 } satisfies OptionNames<PlanOptions>
-const QUANTIZE = { calibration: true, evaluation: true, ...PLAN } satisfies OptionNames<QuantizeOptions>
+const QUANTIZE = {
+  calibration: true,
+  evaluation: true,
+  recipe: true,
+  allowOtherData: true,
+  ...PLAN,
+} satisfies OptionNames<QuantizeOptions>
+const EXPORT_MODEL = {
+  name: true,
+  exporters: true,
+  forms: true,
+  target: true,
+  scheme: true,
+  overrides: true,
+  ...RUN,
+} satisfies OptionNames<ExportModelOptions>
 const CALIBRATION = {
   data: true,
   samples: true,
@@ -113,8 +131,8 @@ export async function quantize(model: Model, options: OnNode<QuantizeOptions>): 
   checkOptions(options, QUANTIZE)
   checkOptions(options.calibration, CALIBRATION, 'calibration')
   if (options.evaluation !== undefined) checkOptions(options.evaluation, EVALUATION, 'evaluation')
-  const { calibration } = options
-  const data = await spreadData(calibration.data, model, calibration.samples)
+  const { calibration, recipe } = options
+  const data = await spreadData(calibration.data, model, calibration.samples ?? recipe?.settings.samples)
   return quantizeOn(model, withEngine({ ...options, calibration: { ...calibration, data } }))
 }
 
@@ -159,4 +177,14 @@ export async function evaluate(model: Model, options: OverData<EvaluateOptions>)
 export async function analyze(float: Model, quantized: Model, options: OverData<AnalyzeOptions>): Promise<Analysis> {
   checkOptions(options, ANALYZE)
   return analyzeOn(float, quantized, { ...withEngine(options), data: await datasetFor(options.data, float) })
+}
+
+/**
+ * The forms in which a backend reads a quantized model, whoever quantized it; for a backend other than its own the network is planned anew
+ * with the ranges that the file covers. `exportArtifacts` does the same for what `quantize` returned.
+ * @throws FewbitError OPTION_UNKNOWN, IMPORT_FLOAT, RETARGET_RANGE, EXPORT_* naming tensors.
+ */
+export async function exportModel(model: Model, options: OnNode<ExportModelOptions> = {}): Promise<ExportedModel> {
+  checkOptions(options, EXPORT_MODEL)
+  return exportModelOn(model, withEngine(options))
 }

@@ -6,15 +6,16 @@ import { integerShareText } from './plan.ts'
 import { table } from './table.ts'
 
 export interface Quantization {
-  readonly input: string
   readonly output: string
+  /** Inside the output, if that is a folder. */
+  readonly files: readonly string[] | undefined
   readonly result: QuantizeResult
   /** Bytes. */
   readonly peakMemory: number
 }
 
 /** The closing table of `quantize`: only figures of this run. */
-export function renderQuantization({ output, result, peakMemory }: Quantization): string {
+export function renderQuantization({ output, files, result, peakMemory }: Quantization): string {
   const { report, diagnostics } = result
   const rows = [
     ...sizeRow(report),
@@ -35,7 +36,7 @@ export function renderQuantization({ output, result, peakMemory }: Quantization)
     `peak memory: ${bytes(peakMemory)}`,
     ...notes(report, result.plan.target),
     ...diagnostics.filter((d) => d.level !== 'info').map(formatDiagnostic),
-    `wrote ${output}`,
+    wroteText(output, files),
   ].join('\n')
 }
 
@@ -74,9 +75,13 @@ function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): strin
   ])
 }
 
+export const wroteText = (output: string, files: readonly string[] | undefined): string =>
+  files ? `wrote ${files.length} files into ${output}: ${files.join(', ')}` : `wrote ${output}`
+
 function choiceText({ choice }: QuantizeReport): string {
   const float = choice.floatNodes.length
   const kept = float > 0 ? `, ${float} ${float === 1 ? 'node' : 'nodes'} left in float for accuracy` : ''
+  if (choice.trials.length === 0) return `chosen by the recipe: observer ${choice.observer}${kept}`
   return `chosen by measuring ${choice.trials.length} candidates: observer ${choice.observer}${kept}`
 }
 

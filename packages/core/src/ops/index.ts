@@ -1,6 +1,7 @@
 export * as attrs from './attrs.ts'
 export * from './define-op.ts'
 export { DEFAULT_OPS as defaultOps } from './defs/index.ts'
+export { describeOps, type OpDescription } from './describe.ts'
 export * from './infer.ts'
 export * from './node-macs.ts'
 export * from './registry.ts'

@@ -195,12 +195,13 @@ describe('the recipe', () => {
     expect(read).toEqual(JSON.parse(JSON.stringify(recipe)))
     expect(read).toMatchObject({
       format: 'fewbit-recipe',
-      version: 1,
+      version: 2,
+      modelDigest: structuralHash(fixture('residual')),
       settings: { scheme: 'w8a8', seed: 7, perTensor: true, samples: 128, smallLayers: 'integer', observer: 'auto' },
       data: { kind: 'pictures', samples: 12 },
       versions: { fewbit: CORE_VERSION, engine: `${engine.name} ${engine.version}` },
     })
-    expect(read.settings.overrides).toEqual([{ match: { name: '/^c2$/i' }, scheme: 'float' }])
+    expect(read.settings.overrides).toEqual([{ match: { name: { pattern: '^c2$', flags: 'i' } }, scheme: 'float' }])
     expect(read.choice).toEqual({
       observer: report.choice.observer,
       observers: report.choice.observers,

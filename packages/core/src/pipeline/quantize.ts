@@ -11,10 +11,12 @@ import {
   planQuantization,
   type QuantPlan,
   requiredOpset,
+  type Target,
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, formatDiagnostic, invariant } from '../util/index.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
+import { digested } from './data-digest.ts'
 import { type Execution, executionFor } from './execution.ts'
 import type { Candidate } from './judge.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
@@ -22,6 +24,7 @@ import { parseSettings, type QuantizeSettings, quantizeSettings } from './option
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
 import { type Recipe, recipeOf, stampModel } from './recipe.ts'
+import { candidateOf, checkData, checkOrigin, recordedChoice, replayedSettings } from './replay.ts'
 import { Run, type RunOptions } from './run.ts'
 import { searchPlan } from './search.ts'
 
@@ -53,10 +56,19 @@ export interface QuantizeOptions extends RunOptions {
   /** Default `float`: layers at the input that are too small for integer kernels to be faster stay in float. */
   readonly smallLayers?: 'float' | 'integer'
   readonly seed?: number
+  /**
+   * Repeats an earlier run: settings and choice come from the recipe, and nothing is searched. With the same model and data the result
+   * has the same bytes. Only `target` and `scheme` may be given beside it.
+   */
+  readonly recipe?: Recipe
+  /** Takes data whose digest is not the recipe's, with a warning. */
+  readonly allowOtherData?: boolean
 }
 
 export interface QuantizeResult {
   readonly model: Model
+  /** The prepared float network that plan and parameters speak of: what exporters start from. */
+  readonly float: Model
   readonly plan: QuantPlan
   readonly params: ParamsTable
   readonly report: QuantizeReport
@@ -66,7 +78,7 @@ export interface QuantizeResult {
 }
 
 /** Planning needs no data. */
-export type PlanOptions = Omit<QuantizeOptions, 'calibration' | 'evaluation'>
+export type PlanOptions = Omit<QuantizeOptions, DataParts>
 
 export interface PlanResult {
   readonly plan: QuantPlan
@@ -87,18 +99,20 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
 /**
  * Quantizes a float network: prepare, plan, calibrate in one pass, choose by measuring, write QDQ, measure what it cost. The
  * caller's model is not changed.
- * @throws FewbitError PLAN_ALREADY_QUANTIZED, SPEC_TRAINING, CALIB_*, DATA_*, OPTION_*; the signal's reason when aborted.
+ * @throws FewbitError PLAN_ALREADY_QUANTIZED, SPEC_TRAINING, CALIB_*, DATA_*, OPTION_*, RECIPE_*; the signal's reason when aborted.
  */
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)
   const settings = settingsOf(options, run)
-  const target = findTarget(settings.target, run.registries.targets)
+  const target = targetOf(settings, run)
   const execution = executionFor(target)
+  const { recipe: replayed } = options
+  if (replayed) checkOrigin(replayed, model, run)
   const { float, plan: first } = await prepareAndPlan(model, settings, run)
-  const data = await datasetFor(options.calibration.data, float)
+  const data = digested(await datasetFor(options.calibration.data, float))
   const coached = await run.stage('check data', () => lookAt(float, data, run))
   const macs = await macsOnData(float, data, run)
-  const batchSize = settings.batchSize ?? batchSizeFor(macs)
+  const batchSize = replayed?.batchSize ?? settings.batchSize ?? batchSizeFor(macs)
   const stats = await run.stage('calibrate', (progress) => {
     const { samples } = settings
     const total = Math.min(samples, data.length ?? samples)
@@ -106,40 +120,28 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     const requests = requestsForPlan(first, run.registries.observers)
     return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
   })
+  const dataDigest = data.digest()
+  if (replayed) checkData(replayed, dataDigest, options.allowOtherData ?? false, run)
+  const plan = (o: PlannerOptions) => makePlan(float, settings, run, o)
+  const cx = { float, first, stats, data, macs, batchSize, settings, execution, run, plan }
   const found = await run.stage('search', (progress) =>
-    searchPlan({
-      float,
-      first,
-      stats,
-      data,
-      macs,
-      batchSize,
-      settings,
-      run,
-      progress,
-      execution,
-      mayKeepFloat: target.fallback !== 'none',
-      plan: (o) => makePlan(float, settings, run, o),
-    }),
+    replayed
+      ? candidateOf(recordedChoice(replayed, target), cx)
+      : searchPlan({ ...cx, progress, mayKeepFloat: target.fallback !== 'none' }),
   )
   const quantized = await run.stage('write', () => write(float, found, execution, run))
-  const recipe = recipeOf(settings, found.choice, data, coached, stats, run)
+  const { choice } = found
+  const looked = { data: data.toJSON(), inputs: coached }
+  const same = replayed?.dataDigest === dataDigest ? replayed : looked
+  const facts = { model, settings, choice, batchSize, data: same.data, inputs: same.inputs, dataDigest, stats }
+  const recipe = recipeOf(facts, run)
   stampModel(quantized, recipe)
-  const measured = {
-    original: model,
-    float,
-    quantized,
-    plan: found.plan,
-    choice: found.choice,
-    data,
-    batchSize,
-    options,
-    execution,
-    samples: settings.samples,
-  }
-  const report = await measure(measured, run)
+  const { samples } = settings
+  const shared = { float, quantized, choice, data, batchSize, options, execution, samples }
+  const report = await measure({ original: model, plan: found.plan, ...shared }, run)
   return {
     model: quantized,
+    float,
     plan: found.plan,
     params: found.params,
     report,
@@ -149,38 +151,40 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
   }
 }
 
+const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Target => findTarget(target, registries.targets)
+
 /** The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8. */
 async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run) {
   const float = await run.stage('prepare', () => prepare(model, run))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
-  const needed = opsetFor(plan, executionFor(findTarget(settings.target, run.registries.targets)), run)
+  const needed = opsetFor(plan, targetOf(settings, run), run)
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
   const raised = await run.stage('prepare', () => prepare(model, run, needed))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
 
-/** Enough for a QDQ file, or at least for the form that is run here where the engine does not know later opsets. */
-function opsetFor(plan: QuantPlan, { form }: Execution, run: Run): number {
-  const forFile = requiredOpset(plan, 'qdq')
+/** Enough for the backend's file, or at least for the form that is run here where the engine does not know later opsets. */
+function opsetFor(plan: QuantPlan, target: Target, run: Run): number {
+  const forFile = Math.max(requiredOpset(plan, 'qdq'), target.minOpset)
+  const { form } = executionFor(target)
   return forFile <= run.engine.capabilities.maxOpset ? forFile : requiredOpset(plan, form)
 }
 
 /** The plain-data part of the options, checked and completed. */
-function settingsOf(
-  options: PlanOptions & Partial<Pick<QuantizeOptions, 'calibration' | 'evaluation'>>,
-  { registries }: Run,
-): QuantizeSettings {
-  const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, calibration, evaluation, ...rest } = options
+function settingsOf(options: PlanOptions & Partial<Pick<QuantizeOptions, DataParts>>, run: Run): QuantizeSettings {
+  const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, ...own } = options
+  const { calibration, evaluation, recipe, allowOtherData: _a, ...rest } = own
   const { data: _d, ...calibrate } = calibration ?? { data: undefined }
+  const stated = { ...rest, ...calibrate }
+  const given = recipe ? replayedSettings(recipe, stated) : stated
   const metrics = evaluation?.metrics
-  const parsed = parseSettings(quantizeSettings(registries.observers), {
-    ...rest,
-    ...calibrate,
-    ...(metrics ? { metrics } : {}),
-  })
-  return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target, registries.targets)) }
+  const known = quantizeSettings(run.registries.observers)
+  const parsed = parseSettings(known, { ...given, ...(metrics ? { metrics } : {}) })
+  return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target, run.registries.targets)) }
 }
+
+type DataParts = 'calibration' | 'evaluation' | 'recipe' | 'allowOtherData'
 
 /** @throws FewbitError SPEC_TRAINING for a network that would train. */
 function checkFloat(float: Model, run: Run): void {
@@ -199,7 +203,7 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
   const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers, dispatch, tails, edgeBits } = settings
   const overrides = settings.overrides as readonly Override[]
   const observer = settings.observer === 'auto' ? 'mse' : settings.observer
-  return planQuantization(float, findTarget(settings.target, run.registries.targets), run.ops, {
+  return planQuantization(float, targetOf(settings, run), run.ops, {
     scheme,
     perTensor,
     ...(activations ? { activations } : {}),

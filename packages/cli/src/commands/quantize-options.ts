@@ -1,0 +1,125 @@
+import { metricNamed } from '@fewbit/core/analysis'
+import type { Model } from '@fewbit/core/ir'
+import { decided, type PlanOptions, type QuantizeOptions, type Recipe } from '@fewbit/core/pipeline'
+import { type Dispatch, parseOverride } from '@fewbit/core/quant'
+import { problem } from '@fewbit/core/util'
+import type { CommandContext } from '../command.ts'
+import { type DataFlags, openData, openRecordedData } from '../data-flags.ts'
+
+export interface QuantizeFlags extends DataFlags {
+  data?: string
+  output: string
+  target?: string
+  exporter?: string[]
+  recipe?: string
+  allowOtherData?: boolean
+  scheme?: string
+  samples?: number
+  observer?: string
+  perTensor?: boolean
+  activations?: 'signed' | 'unsigned'
+  smallLayers?: 'float' | 'integer'
+  dispatch?: Dispatch
+  tails?: 'float' | 'quantize'
+  edgeBits?: number
+  override?: string[]
+  stopAfter?: 'plan'
+  evalData?: string
+  metric?: string[]
+  batchSize?: number
+}
+
+const DEFAULT_SAMPLES = 128
+
+export function planOptions({ run }: CommandContext, flags: QuantizeFlags): PlanOptions {
+  return {
+    ...run,
+    ...(flags.target ? { target: flags.target } : {}),
+    ...(flags.scheme ? { scheme: flags.scheme } : {}),
+    ...(flags.perTensor ? { perTensor: true } : {}),
+    ...(flags.activations ? { activations: flags.activations } : {}),
+    ...(flags.dispatch ? { dispatch: flags.dispatch } : {}),
+    ...(flags.tails ? { tails: flags.tails } : {}),
+    ...(flags.edgeBits ? { edgeBits: flags.edgeBits } : {}),
+    ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
+    overrides: (flags.override ?? []).map(parseOverride),
+    seed: flags.seed ?? 1,
+  }
+}
+
+/** Everything that `quantize` takes beside the model. */
+export async function quantizeOptions(
+  cx: CommandContext,
+  model: Model,
+  flags: QuantizeFlags,
+): Promise<QuantizeOptions> {
+  const spec = requireData(flags)
+  checkMetrics(flags)
+  const samples = flags.samples ?? DEFAULT_SAMPLES
+  const calibration = {
+    data: await openData(spec, model, flags, cx, samples),
+    samples,
+    ...(flags.observer ? { observer: flags.observer } : {}),
+    ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
+  }
+  const scored = flags.evalData ? await openData(flags.evalData, model, flags, cx) : undefined
+  return { ...planOptions(cx, flags), calibration, ...evaluation(scored, flags) }
+}
+
+/** What a recipe leaves open: data, and another target or scheme. */
+export async function replayOptions(
+  cx: CommandContext,
+  model: Model,
+  recipe: Recipe,
+  flags: QuantizeFlags,
+): Promise<QuantizeOptions> {
+  refuseDecided(flags)
+  const spec = requireData(flags)
+  checkMetrics(flags)
+  const data = await openRecordedData(spec, model, recipe, flags, cx, recipe.settings.samples)
+  const scored = flags.evalData ? await openRecordedData(flags.evalData, model, recipe, flags, cx) : undefined
+  return {
+    ...cx.run,
+    recipe,
+    ...(flags.allowOtherData ? { allowOtherData: true } : {}),
+    ...(flags.target ? { target: flags.target } : {}),
+    ...(flags.scheme ? { scheme: flags.scheme } : {}),
+    calibration: { data },
+    ...evaluation(scored, flags),
+  }
+}
+
+/** Flags that mean something beside a recipe; it has decided all others. */
+const OPEN: ReadonlySet<string> = new Set([
+  ...['data', 'output', 'target', 'scheme', 'exporter', 'recipe', 'allowOtherData'],
+  ...['evalData', 'metric', 'skipUnreadable', 'json', 'plugin'],
+])
+
+function refuseDecided(flags: QuantizeFlags): void {
+  const other = Object.keys(flags).find((name) => !OPEN.has(name))
+  if (other) throw decided(other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
+}
+
+function evaluation(data: DataOf | undefined, { metric }: QuantizeFlags): Pick<QuantizeOptions, 'evaluation'> {
+  return data ? { evaluation: { data, ...(metric ? { metrics: metric } : {}) } } : {}
+}
+
+type DataOf = QuantizeOptions['calibration']['data']
+
+function requireData({ data }: QuantizeFlags): string {
+  if (data) return data
+  throw problem('DATA_MISSING', 'calibration needs data that look like what the network will see', {
+    at: { option: 'data' },
+    fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs',
+  })
+}
+
+/** @throws FewbitError METRIC_UNKNOWN, or EVAL_DATA_MISSING for metrics of data that are not given. */
+function checkMetrics({ metric, evalData }: QuantizeFlags): void {
+  for (const name of metric ?? []) metricNamed(name)
+  if (!metric || evalData) return
+  throw problem('EVAL_DATA_MISSING', '--metric scores evaluation data, but there are none', {
+    at: { option: 'metric' },
+    fix: 'name data other than the calibration data with --eval-data, or leave --metric out',
+  })
+}

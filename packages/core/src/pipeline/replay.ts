@@ -1,0 +1,91 @@
+import type { StatsTable } from '../calibration/index.ts'
+import type { Model } from '../ir/index.ts'
+import { structuralHash } from '../passes/index.ts'
+import type { PlannerOptions, QuantPlan, Target } from '../quant/index.ts'
+import { Diagnostics, type FewbitError, problem } from '../util/index.ts'
+import { withMacs } from './macs.ts'
+import { chooseParams, statsFor } from './parameters.ts'
+import { liveSettings, type Recipe, versionsOf } from './recipe.ts'
+import type { Run } from './run.ts'
+import type { Choice, SearchResult } from './search.ts'
+
+/** What may be said anew beside a recipe: the same run for another backend. */
+const RETARGETING = ['target', 'scheme']
+
+/**
+ * The recipe's settings, with another target or scheme where one is given.
+ * @throws FewbitError RECIPE_OPTION for any other option, because the recipe has decided it.
+ */
+export function replayedSettings(recipe: Recipe, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const stated = Object.entries(given).filter(([, value]) => value !== undefined)
+  const other = stated.find(([name]) => !RETARGETING.includes(name))
+  if (other) throw decided(other[0])
+  return { ...liveSettings(recipe), ...Object.fromEntries(stated) }
+}
+
+export const decided = (option: string): FewbitError =>
+  problem('RECIPE_OPTION', `"${option}" is what the recipe says, and cannot be given beside it`, {
+    at: { option },
+    fix: 'leave it out, or quantize without the recipe',
+  })
+
+/** Warns where a recipe was made with another model or by other versions, so that the bytes will differ. */
+export function checkOrigin(recipe: Recipe, model: Model, run: Run): void {
+  if (recipe.modelDigest !== structuralHash(model)) {
+    run.diagnostics.warn('RECIPE_MODEL', 'the recipe was made with another model', {
+      fix: 'what it says of single nodes and tensors holds for those of the same names only',
+    })
+  }
+  const now = versionsOf(run)
+  const other = (['fewbit', 'engine'] as const).filter((name) => now[name] !== recipe.versions[name])
+  if (other.length === 0) return
+  run.diagnostics.warn(
+    'RECIPE_VERSIONS',
+    'the recipe was made by other versions: the result may differ in some bytes',
+    {
+      notes: other.map((name) => `${name}: then ${recipe.versions[name]}, now ${now[name]}`),
+    },
+  )
+}
+
+/** @throws FewbitError RECIPE_DATA unless the data are those of the recipe or others are allowed. */
+export function checkData(recipe: Recipe, digest: string, allowOther: boolean, run: Run): void {
+  if (digest === recipe.dataDigest) return
+  const message = 'the calibration data are not those of the recipe'
+  const notes = [
+    `then ${JSON.stringify(recipe.data)}`,
+    `digest then ${recipe.dataDigest.slice(0, 16)}…, now ${digest.slice(0, 16)}…`,
+  ]
+  if (allowOther) {
+    run.diagnostics.warn('RECIPE_DATA', `${message}: ranges will differ`, { notes })
+    return
+  }
+  throw problem('RECIPE_DATA', message, {
+    notes,
+    fix: 'give the same data with the same preprocessing, or allow others with --allow-other-data (allowOtherData in code)',
+  })
+}
+
+/** The recorded choice for a target. A backend that runs integers only leaves no node in float for accuracy. */
+export function recordedChoice({ choice }: Recipe, { fallback }: Target): Choice {
+  return { ...choice, floatNodes: fallback === 'none' ? [] : choice.floatNodes, trials: [] }
+}
+
+/** Plan and parameters of a choice that was made before. Nothing is tried. */
+export function candidateOf(
+  choice: Choice,
+  cx: {
+    readonly float: Model
+    readonly first: QuantPlan
+    readonly stats: StatsTable
+    readonly macs: ReadonlyMap<string, number>
+    readonly plan: (options: PlannerOptions) => QuantPlan
+    readonly run: Run
+  },
+): SearchResult {
+  const { observer, observers, floatNodes } = choice
+  const plan = withMacs(cx.plan({ observer, observers, floatNodes }), cx.macs)
+  const stats = statsFor(cx.first, cx.stats)
+  const params = chooseParams(cx.float, plan, stats, new Diagnostics(), cx.run.registries.observers)
+  return { plan, params, choice }
+}
