@@ -240,7 +240,12 @@ const nnie: Read = (artifacts, cx) => {
   for (const [node, clips] of Object.entries<number[]>(jsonOf(artifacts, '.gfpq.json').nnie.gfpq_param_dict)) {
     for (const clip of clips)
       if (Math.abs(16 * Math.log2(clip) - Math.round(16 * Math.log2(clip))) > 1e-5) throw new Error(node)
-    said.set(inputName(cx, node, 0), { scale: clips.slice(0, 1), zero: [0] })
+    // One for each input that is no constant, and for each group of a convolution.
+    const data =
+      nodesByName(cx)
+        .get(node)
+        ?.inputs.filter((value) => value && !value.constant) ?? []
+    for (const [i, value] of data.entries()) said.set(value?.name ?? '', { scale: clips.slice(i, i + 1), zero: [0] })
   }
   const step = ({ lo, hi }: { lo: number; hi: number }): [number, number] => {
     return [2 ** (Math.round(16 * Math.log2(Math.max(-lo, hi))) / 16), 0]

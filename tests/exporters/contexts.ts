@@ -78,8 +78,7 @@ function ascendOps(): Target['ops'] {
  * Plan and parameters of a typed model. The i-th measured tensor reaches from −(i + 1)/2, or 0 behind a Relu, to i + 1, so that no
  * two are alike.
  */
-export function contextOf(model: Model, variant: VariantName, scheme = 'w8a8'): ExportContext {
-  const target: Target = VARIANTS[variant]
+export function contextOf(model: Model, target: Target, scheme = 'w8a8'): ExportContext {
   const plan = planQuantization(model, target, defaultOps, { scheme })
   const values = valuesByName(model.graph)
   const isPositive = (value: string) => values.get(value)?.producer?.opType === 'Relu'
