@@ -34,6 +34,14 @@ const SUFFIX = /_(quantized|QuantizeLinear|DequantizeLinear)(_Output|_Input)?(_\
 /** The name that a tensor had before it was quantized, as far as its name tells. */
 export const plainName = (name: string): string => name.replace(SUFFIX, '') || name
 
+/** A name for the real values of codes: their own without the suffix. Codes that have none make room, unless they are an output. */
+export function realName(codes: Value, { names, graph }: ImportContext): string {
+  const plain = plainName(codes.name)
+  if (plain !== codes.name || graph.isOutput(codes)) return names.value(plain)
+  codes.name = names.value(`${plain}_quantized`)
+  return plain
+}
+
 /** Adds a node of one output at a place, and returns that output. */
 export function addOp(
   cx: ImportContext,

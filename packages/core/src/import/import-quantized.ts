@@ -1,4 +1,5 @@
 import {
+  allGraphs,
   cloneModel,
   type Model,
   type Node,
@@ -108,4 +109,9 @@ function sweep({ model, graph, ops }: ImportContext): void {
   const isScaling = (node: Node) => isQuantizer(node, ops) || (node.opType === 'Mul' && node.outputs[0]?.useCount === 0)
   for (const node of [...graph.nodes].reverse()) if (isScaling(node)) safeRemove(node)
   removeUnusedInitializers(model)
+  const used = new Set([...allGraphs(model)].flatMap((g) => [...g.nodes].map((node) => node.domain)))
+  for (const domain of QUANTIZER_DOMAINS) if (!used.has(domain)) model.opsets.delete(domain)
 }
+
+/** Domains that a file may import for its quantizers alone. */
+const QUANTIZER_DOMAINS = ['com.microsoft', 'org.openvinotoolkit']

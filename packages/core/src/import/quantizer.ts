@@ -59,7 +59,7 @@ function layoutOf(node: Node, count: number, rank: number | undefined): Granular
   return count === 1 ? perTensor() : perChannel(from0)
 }
 
-function identity(value: Value, ids: Map<Value, number>): number {
+export function identity(value: Value, ids: Map<Value, number>): number {
   const known = ids.get(value) ?? ids.size
   ids.set(value, known)
   return known
