@@ -1,9 +1,9 @@
 import { asTensor, type Node, replaceAllUses, Tensor, tensorType, type Value } from '../ir/index.ts'
 import { dequantize, type QuantParams, quantize } from '../quant/index.ts'
 import { must } from '../util/index.ts'
-import { constantOf, type ImportContext, keep, plainName } from './context.ts'
+import { constantOf, type ImportContext, isDequantize, isQuantize, keep, plainName } from './context.ts'
 import { isFakeQuantize, readFakeQuantize } from './fake-quantize.ts'
-import { isDequantize, isQuantize, type Quantizer, readQuantizer, sameParams } from './quantizer.ts'
+import { type Quantizer, readQuantizer, sameParams } from './quantizer.ts'
 
 /** A tensor of the float network that the file quantizes, in one form. */
 export interface Entry {

@@ -78,8 +78,7 @@ describe('importQuantized on what fewbit wrote', () => {
 })
 
 describe('importQuantized on what the exporters write', () => {
-  type Own = ReturnType<typeof quantized>
-  const facts = ({ plan, params }: Pick<Own, 'plan' | 'params'>, digits: number) =>
+  const facts = ({ plan, params }: Pick<ImportedModel, 'plan' | 'params'>, digits: number) =>
     plan.tensors
       .map(({ value, role, group, readers, graphOutput = false }) => {
         const { scale = [], zeroPoint = [] } = params.get(group) ?? {}

@@ -40,6 +40,9 @@ export interface ImportOptions {
 export const isQuantized = (model: Model, ops: OpRegistry): boolean =>
   [...model.graph.nodes].some((node) => isIntegerKernel(node) || isQuantizer(node, ops))
 
+/** True if some node of the main graph computes with codes itself: the operator-oriented form of quantized models. */
+export const hasIntegerKernels = (model: Model): boolean => [...model.graph.nodes].some(isIntegerKernel)
+
 const isQuantizer = (node: Node, ops: OpRegistry): boolean => ops.of(node)?.quant.traits?.includes('quantizer') === true
 
 /**

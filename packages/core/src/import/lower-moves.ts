@@ -2,9 +2,9 @@ import { asTensor, type Node, Tensor, Value } from '../ir/index.ts'
 import type { Trait } from '../ops/index.ts'
 import { intAttribute } from '../passes/node-attributes.ts'
 import type { QuantParams } from '../quant/index.ts'
-import { addOp, constantOf, type ImportContext, realName } from './context.ts'
+import { addOp, constantOf, type ImportContext, isQuantize, realName } from './context.ts'
 import { Lowering } from './lower.ts'
-import { isQuantize, readQuantizer } from './quantizer.ts'
+import { readQuantizer } from './quantizer.ts'
 
 /**
  * Operators that move codes without looking at them (MaxPool, Reshape, Concat on one scale): the same on real values, with the
