@@ -98,6 +98,15 @@ interface Encoding100 {
   offset: number[]
 }
 
+type Nested = number | Nested[]
+
+interface Encoding200 {
+  name: string
+  output_dtype: string
+  y_scale: Nested
+  y_zero_point?: Nested
+}
+
 /** Activation lines of ncnn and AMCT name a layer; what they say is of its first input. */
 const ncnn: Read = (artifacts, cx) => {
   const said = new Map<string, Said>()
@@ -266,6 +275,15 @@ export const READERS: Partial<Record<ExporterName, Read>> = {
       all.map(({ name, bw, scale, offset }) => [name, { scale, zero: offset.map((o) => -o - 2 ** (bw - 1)) }]),
     )
   },
+  'aimet-2.0.0': (artifacts) =>
+    table(
+      (jsonOf(artifacts, '.encodings.json').encodings as Encoding200[]).map((e) => {
+        const scale = [e.y_scale].flat(8) as number[]
+        const zero = e.y_zero_point === undefined ? zeros(scale) : ([e.y_zero_point].flat(8) as number[])
+        const width = /^uint(\d+)$/.exec(e.output_dtype)?.[1]
+        return [e.name, { scale, zero: zero.map((z) => z - (width ? 2 ** (Number(width) - 1) : 0)) }]
+      }),
+    ),
   ascend,
   json: (artifacts) => {
     const { plan, params } = readQuantization(bytesOf(artifacts, '.fewbit.json'))

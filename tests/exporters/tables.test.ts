@@ -13,6 +13,7 @@ import { contextOf, copyOf, smallNetwork, VARIANTS, type VariantName } from './c
 const SHOWN: Record<string, VariantName> = {
   'aimet-0.6.1': 'onnxruntime',
   'aimet-1.0.0': 'onnxruntime',
+  'aimet-2.0.0': 'onnxruntime',
   ascend: 'ascend',
   megengine: 'symmetric-tensor',
   mnn: 'quantized-outputs',
@@ -153,6 +154,17 @@ describe('what a format cannot hold, it refuses, naming the tensors', () => {
     for (const name of ['aimet-0.6.1', 'snpe', 'ppl', 'rknn']) {
       expect(refusals(name, cx).join()).toContain('not for groups within a channel')
     }
+  })
+
+  it('but AIMET 2.0.0 nests their scales in the shape of QuantizeLinear', () => {
+    const model = fixture('perceptron')
+    inferShapes(model, { ops: defaultOps })
+    const artifacts = EXPORTERS['aimet-2.0.0'].emit(contextOf(model, VARIANTS.symmetric, 'w4a8g16'))
+    const { encodings } = JSON.parse(textOf(artifacts, '.encodings.json'))
+    const w1 = encodings.find((e: { name: string }) => e.name === 'w1')
+    expect(w1).toMatchObject({ output_dtype: 'int4', axis: 0, block_size: 16 })
+    // 16 inputs in blocks of 16, 12 outputs.
+    expect([w1.y_scale.length, w1.y_scale[0].length]).toEqual([1, 12])
   })
 
   it('different scales within a group of one of ncnn, and names that its reader cuts', () => {

@@ -1,5 +1,6 @@
 import { aimet061 } from './aimet-0-6-1.ts'
 import { aimet100 } from './aimet-1-0-0.ts'
+import { aimet200 } from './aimet-2-0-0.ts'
 import { ascend } from './ascend.ts'
 import type { Exporter } from './define.ts'
 import { dynamic } from './dynamic/dynamic.ts'
@@ -32,6 +33,7 @@ export const EXPORTERS = {
   json: native,
   'aimet-0.6.1': aimet061,
   'aimet-1.0.0': aimet100,
+  'aimet-2.0.0': aimet200,
   ascend,
   megengine,
   mnn,
