@@ -17,7 +17,7 @@ const accelerator = {
   rounding: 'half-even',
   ops: {
     Conv: { mode: 'integer', attrs: { group: [1] } },
-    Gemm: { mode: 'integer', attrs: { alpha: [1], beta: [1] } },
+    Gemm: { mode: 'integer', floatOutput: true, attrs: { alpha: [1], beta: [1] } },
     MaxPool: { mode: 'pass', share: 'input0' },
     Flatten: { mode: 'pass', share: 'input0' },
     Relu: { mode: 'float', why: 'no kernel runs right before it that could absorb it' },

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXPORTERS, registriesWith } from '@fewbit/core'
 import { parseModel } from '@fewbit/core/ir'
+import type { TensorPlan } from '@fewbit/core/quant'
 import {
   exporterContract,
   fixture,
@@ -167,6 +169,31 @@ describe('--plugin', async () => {
     expect(inspected[0].inspection.unsupported).toEqual([])
     const asked = await fewbit('why', work.at('custom.onnx'), '--node', 'conv', '--plugin', example('operator'))
     expect(asked.out).toContain('conv (Conv')
+  })
+
+  it('brings exporters and targets to models that are quantized already', async () => {
+    expect((await fewbit(...quantizeBy())).code).toBe(0)
+    const tables = work.at('tables')
+    const table = await fewbit('export', out, '--exporter', 'csv', '-o', tables, '--plugin', example('exporter'))
+    expect(table.code).toBe(0)
+    const lines = readFileSync(join(tables, 'q.csv'), 'utf8').split('\n')
+    expect(lines.slice(0, 2)).toEqual([
+      'tensor,role,type,scale,zero point',
+      expect.stringMatching(/^x,activation,uint8,0\.\d+,\d+$/),
+    ])
+    const anew = await fewbit(
+      'export',
+      out,
+      '--target',
+      'example-npu',
+      '-o',
+      work.at('npu'),
+      '--plugin',
+      example('target'),
+    )
+    expect(anew.code).toBe(0)
+    const { tensors } = JSON.parse(readFileSync(work.at('npu', 'plan.json'), 'utf8'))
+    expect(tensors.map((t: TensorPlan) => t.source.kind)).toContain('imported')
   })
 
   it.each([
