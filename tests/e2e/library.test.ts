@@ -108,7 +108,9 @@ describe('the library on Node', () => {
 
   it('names what can be chosen', () => {
     expect(Object.keys(METRICS)).toContain('top1')
-    expect(Object.keys(OBSERVERS)).toEqual(['minmax', 'percentile', 'entropy', 'mse'])
+    expect(Object.keys(OBSERVERS)).toEqual(
+      expect.arrayContaining(['minmax', 'percentile', 'entropy', 'mse', 'lsq-plus']),
+    )
     expect(Object.keys(TARGETS)).toEqual(expect.arrayContaining(['onnxruntime', 'onnxruntime-webgpu']))
     expect(parseOverride('name=/^fc/:float')).toEqual({ match: { name: /^fc/ }, scheme: 'float' })
     expect([npzDataset, openDataset].every((f) => typeof f === 'function')).toBe(true)

@@ -10,11 +10,11 @@ import {
 } from '../engine/index.ts'
 import { type Model, Tensor } from '../ir/index.ts'
 import { FewbitError, must, problem } from '../util/index.ts'
-import { StatsAccumulator } from './accumulate.ts'
-import { type InstrumentedModel, instrument, STATS } from './reducers.ts'
+import { MeasuredValue } from './measured-value.ts'
+import { type InstrumentedModel, instrument, POWER_SUMS, STATS } from './reducers.ts'
 import { mergeRequests, type StatRequest } from './requests.ts'
-import { type Elements, partElements, SamplePosition, sampleStep } from './sampling.ts'
-import type { ChannelStats, StatsTable } from './stats.ts'
+import { sampleStep } from './sampling.ts'
+import type { ChannelStats, Moments, StatsTable } from './stats.ts'
 
 export interface CollectOptions {
   /** Stop after this many samples; default all. */
@@ -65,7 +65,8 @@ async function collect(
   dataset: Dataset,
   options: CollectOptions,
 ): Promise<StatsTable> {
-  const { batchSize = 1, samples: limit = Number.POSITIVE_INFINITY, signal, elements = DEFAULT_ELEMENTS } = options
+  const batchSize = hasSeries(instrumented) ? 1 : (options.batchSize ?? 1)
+  const { samples: limit = Number.POSITIVE_INFINITY, signal, elements = DEFAULT_ELEMENTS } = options
   const expected = Math.min(limit, dataset.length ?? EXPECTED_SAMPLES)
   const runs = (batching: BatchOptions) =>
     nonEmpty(batches(dataset, modelInputs(model), { ...batching, ...(signal ? { signal } : {}) }), dataset)
@@ -81,6 +82,9 @@ async function collect(
   return collector.build()
 }
 
+/** Records of a series are one a sample, or the result would depend on how samples are batched. */
+const hasSeries = ({ requests }: InstrumentedModel): boolean => requests.some(({ wants }) => wants.includes('series'))
+
 /** Passes batches on; calibration without data has its own name, because its remedy is another option. */
 async function* nonEmpty(source: AsyncIterable<Batch>, dataset: Dataset): AsyncGenerator<Batch> {
   try {
@@ -92,52 +96,11 @@ async function* nonEmpty(source: AsyncIterable<Batch>, dataset: Dataset): AsyncG
   }
 }
 
-/** Step of a sample that has one element at most. */
-const NOTHING = Number.MAX_SAFE_INTEGER
-
-/** How one value is sampled, and what is known of it so far. */
-class MeasuredValue {
-  readonly request: StatRequest
-  readonly position: SamplePosition
-  readonly accumulator: StatsAccumulator
-  readonly #block: number | undefined
-
-  constructor(request: StatRequest, block: number | undefined, step = NOTHING) {
-    this.request = request
-    this.position = new SamplePosition(step)
-    this.accumulator = new StatsAccumulator(step)
-    this.#block = block
-  }
-
-  /** The same value with another stride. */
-  taking(step: number): MeasuredValue {
-    return new MeasuredValue(this.request, this.#block, step)
-  }
-
-  /** Rows and elements a row, read off the front of `sizes`. */
-  shape(sizes: Iterator<number>): RowShape {
-    const rows = this.#block === undefined ? 1 : next(sizes)
-    return { rows, size: next(sizes) * (this.#block ?? 1) }
-  }
-
-  /** What leaves the engine behind the reductions: a sample of the elements, or all of them, and then blocks. */
-  part(elements: Float32Array, shape: RowShape, isStrided: boolean): Partial<Elements> {
-    if (this.request.kind !== 'histogram') return {}
-    if (!isStrided) return { sample: this.position.pick(elements) }
-    const picks = this.position.picks(shape.rows * shape.size)
-    const sample = elements.subarray(0, picks)
-    if (this.#block === undefined || this.position.step === 1) return { sample }
-    return partElements({ ...shape, sample, blocks: elements.subarray(picks), block: this.#block }, this.position)
-  }
+/** Sums as `STATS` and `POWER_SUMS` lay them out. */
+function momentsFrom(stats: Float32Array): Moments {
+  const [, , sum, sumOfMagnitudes, sumOfSquares] = stats as unknown as [number, number, number, number, number]
+  return { sum, sumOfMagnitudes, sumOfSquares }
 }
-
-/** How a value is laid out in a batch: as one row where it has no blocks. */
-interface RowShape {
-  readonly rows: number
-  readonly size: number
-}
-
-const next = (numbers: Iterator<number>): number => must(numbers.next().value as number | undefined, 'size')
 
 class Collector {
   readonly #session: Session
@@ -155,13 +118,11 @@ class Collector {
 
   /** Strides follow from sizes, which are known for certain once something has run: one sample, without looking at its values. */
   async choosePositions({ feeds, rows }: Batch): Promise<void> {
-    if (this.#measured.every(({ request }) => request.kind === 'minmax')) return
+    if (!this.#measured.some(({ isSampled }) => isSampled)) return
     const sizes = numbers(await this.#run(feeds), this.#instrumented.sizes).values()
     this.#measured = this.#measured.map((value) => {
       const shape = value.shape(sizes)
-      return value.request.kind === 'minmax'
-        ? value
-        : value.taking(sampleStep((shape.rows * shape.size) / rows, this.#elements))
+      return value.isSampled ? value.taking(sampleStep((shape.rows * shape.size) / rows, this.#elements)) : value
     })
   }
 
@@ -176,9 +137,19 @@ class Collector {
       const [min, max, sum] = stats as unknown as [number, number, number]
       if (!Number.isFinite(min) || !Number.isFinite(max) || Number.isNaN(sum)) throw this.#nonFinite(i, batch)
       const channels = this.#channels(outputs, i)
-      const rest = stats.subarray(STATS.length)
+      const moments = measured.request.wants.includes('moments') ? momentsFrom(stats) : undefined
+      const margins = this.#instrumented.margins[i]
+      const rest = stats.subarray(STATS.length + (moments ? POWER_SUMS.length : 0))
       const elements = measured.part(rest, shape, this.#instrumented.isStrided)
-      measured.accumulator.add({ count, min, max, ...elements, ...(channels ? { channels } : {}) })
+      measured.accumulator.add({
+        count,
+        min,
+        max,
+        ...elements,
+        ...(moments ? { moments } : {}),
+        ...(margins ? { margins: numbers(outputs, margins) } : {}),
+        ...(channels ? { channels } : {}),
+      })
       measured.position.advance(count)
     }
   }

@@ -24,17 +24,22 @@ export interface InstrumentedModel {
   readonly slices: string
   /** int64 output: rows and blocks a row of each value that has blocks, and the number of elements of each other one. */
   readonly sizes: string
-  /** float32 outputs, one a value: `STATS` in their order, then the sample, then the blocks with the largest elements of each row. */
+  /** float32 outputs, one a value: `STATS` in their order, `POWER_SUMS` for moments, then the sample, then the blocks with the largest elements of each row. */
   readonly stats: readonly string[]
   /** Elements of a block, for values that have blocks. */
   readonly blocks: readonly (number | undefined)[]
   /** False where samples are whole tensors, because the model's operators cannot stride. */
   readonly isStrided: boolean
   readonly channels: readonly ({ readonly min: string; readonly max: string } | undefined)[]
+  /** float32 outputs: the two largest scores of each row, where they are wanted and there are classes. */
+  readonly margins: readonly (string | undefined)[]
 }
 
 /** What precedes the sample of a value. Minima and maxima skip NaN in most places; the sum is NaN where any element is. */
 export const STATS = ['ReduceMin', 'ReduceMax', 'ReduceSum'] as const
+
+/** What follows `STATS` where moments are wanted. */
+export const POWER_SUMS = ['ReduceL1', 'ReduceSumSquare'] as const
 
 /** Opset in which Slice learned to stride. Below, values leave the engine whole. */
 const STRIDED_SLICE_OPSET = 10
@@ -61,7 +66,7 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
   const flats = ordered.map(({ value }) => builder.flatten(value))
   const slices = builder.slices(flats.length)
   const blocks = ordered.map(({ request, value }) =>
-    request.kind === 'histogram' ? builder.blockOf(value) : undefined,
+    request.wants.includes('histogram') ? builder.blockOf(value) : undefined,
   )
   const cut = ordered.map(({ value }, i) => builder.cut(value, blocks[i]))
   const sizes = builder.join(flats.map((flat, i) => builder.size(cut[i]?.magnitude ?? flat)))
@@ -70,7 +75,8 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
     .toReversed()
     .map(({ request, value, flat, i }) => ({
       channels: request.channelAxis === undefined ? undefined : builder.channels(value, request.channelAxis),
-      stats: builder.join(builder.reduced(flat, cut[i], slices.at(i))),
+      margins: request.wants.includes('margins') ? builder.margins(value) : undefined,
+      stats: builder.join(builder.reduced(flat, cut[i], slices.at(i), request.wants.includes('moments'))),
     }))
     .toReversed()
   removeUnread(model)
@@ -83,6 +89,7 @@ export function instrument(original: Model, requests: readonly StatRequest[]): I
     blocks,
     stats: outputs.map(({ stats }) => stats),
     channels: outputs.map(({ channels }) => channels),
+    margins: outputs.map(({ margins }) => margins),
   }
 }
 
@@ -208,12 +215,13 @@ class Instrumenter {
   }
 
   /** `STATS`, the sample, and the blocks with the largest magnitudes of each row. */
-  reduced(flat: Value, cut: Cut | undefined, slice: ValuePair): Value[] {
-    const sum = this.#reduceAll('ReduceSum', flat)
+  reduced(flat: Value, cut: Cut | undefined, slice: ValuePair, hasMoments: boolean): Value[] {
+    const powers = hasMoments ? POWER_SUMS.map((type) => this.#reduceAll(type, flat)) : []
+    const sum = [this.#reduceAll('ReduceSum', flat), ...powers]
     const sample = this.#sample(flat, slice)
-    if (!cut) return [this.#reduceAll('ReduceMin', flat), this.#reduceAll('ReduceMax', flat), sum, sample]
+    if (!cut) return [this.#reduceAll('ReduceMin', flat), this.#reduceAll('ReduceMax', flat), ...sum, sample]
     const extremes = [this.#reduceAll('ReduceMin', cut.min), this.#reduceAll('ReduceMax', cut.max)]
-    return [...extremes.map((x) => this.#op('Reshape', [x, this.#flat])), sum, sample, this.#largestBlocks(cut)]
+    return [...extremes.map((x) => this.#op('Reshape', [x, this.#flat])), ...sum, sample, this.#largestBlocks(cut)]
   }
 
   #largestBlocks({ blocks, magnitude, length, size }: Cut): Value {
@@ -237,13 +245,27 @@ class Instrumenter {
     return this.#op('Reshape', [value, this.#builder.constant('fewbit_shape', Tensor.int64([shape.length], shape))])
   }
 
-  #reduceAll(type: (typeof STATS)[number], flat: Value): Value {
+  #reduceAll(type: (typeof STATS)[number] | (typeof POWER_SUMS)[number], flat: Value): Value {
     return this.#op(type, [flat], { keepdims: attribute.int(1) })
   }
 
   #sample(flat: Value, [start, step]: ValuePair): Value {
     if (this.#opset < STRIDED_SLICE_OPSET) return flat
     return this.#op('Slice', [flat, start, this.#end, this.#axis, step])
+  }
+
+  /** The two largest along the axis of classes: the last one, or the first behind the batch where spatial axes follow. */
+  margins(value: Value): string | undefined {
+    const shape = asTensor(value.type)?.shape ?? []
+    const axis = shape.length > 3 ? 1 : shape.length - 1
+    const classes = shape[axis]
+    if (this.#opset < STRIDED_SLICE_OPSET || shape.length < 2 || !(typeof classes === 'number' && classes > 1)) {
+      return undefined
+    }
+    const perm = attribute.ints([...shape.keys()].filter((i) => i !== axis).concat(axis))
+    const rows = axis === shape.length - 1 ? value : this.#op('Transpose', [value], { perm })
+    const [top] = this.#builder.ops('TopK', [this.#single(rows), this.#two], {}, { outputs: 2, name: 'fewbit_TopK' })
+    return this.#output(this.#op('Reshape', [top as Value, this.#flat]))
   }
 
   channels(value: Value, axis: number): { min: string; max: string } {

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { digest, problem } from '../util/index.ts'
 import { MAX_BINS } from './histogram.ts'
-import type { ChannelStats, Histogram, StatsTable, TensorStats } from './stats.ts'
+import type { StatsTable, TensorStats } from './stats.ts'
 
 const numbers = z.array(z.number()).transform((values) => Float64Array.from(values))
+
+const singles = z.array(z.number()).transform((values) => Float32Array.from(values))
 
 const histogramSchema = z
   .strictObject({ width: z.number().positive(), first: z.number().int().max(0), counts: numbers })
@@ -14,6 +16,11 @@ const tensorSchema = z.strictObject({
   min: z.number(),
   max: z.number(),
   histogram: histogramSchema.optional(),
+  moments: z.strictObject({ sum: z.number(), sumOfMagnitudes: z.number(), sumOfSquares: z.number() }).optional(),
+  series: z
+    .array(z.strictObject({ count: z.number().int(), min: z.number(), max: z.number(), values: singles }))
+    .optional(),
+  margins: numbers.optional(),
   channels: z.strictObject({ axis: z.number().int(), min: numbers, max: numbers }).optional(),
 })
 
@@ -48,19 +55,19 @@ export function statsFromJSON(json: unknown): StatsTable {
 /** SHA-256 of the statistics: equal for equal data, model and requests, however the data were batched. */
 export const statsDigest = (table: StatsTable): string => digest(JSON.stringify(statsToJSON(table)))
 
-function tensorToJSON({ count, min, max, histogram, channels }: TensorStats) {
+function tensorToJSON({ count, min, max, histogram, moments, series, margins, channels }: TensorStats) {
   return {
     count,
     min,
     max,
     ...(histogram && { histogram: { ...histogram, counts: [...histogram.counts] } }),
+    ...(moments && { moments }),
+    ...(series && { series: series.map((record) => ({ ...record, values: [...record.values] })) }),
+    ...(margins && { margins: [...margins] }),
     ...(channels && { channels: { axis: channels.axis, min: [...channels.min], max: [...channels.max] } }),
   }
 }
 
-function tensorFromJSON(stats: z.output<typeof tensorSchema>): TensorStats {
-  const histogram: Histogram | undefined = stats.histogram
-  const channels: ChannelStats | undefined = stats.channels
-  const { count, min, max } = stats
-  return { count, min, max, ...(histogram && { histogram }), ...(channels && { channels }) }
-}
+/** Without the statistics that are not there: absent, not undefined. */
+const tensorFromJSON = (stats: z.output<typeof tensorSchema>): TensorStats =>
+  Object.fromEntries(Object.entries(stats).filter(([, value]) => value !== undefined)) as unknown as TensorStats

@@ -8,7 +8,7 @@ export const entropy: Observer = {
   name: 'entropy',
   summary: 'the range whose codes keep most of the distribution (Kullback-Leibler)',
   defaults: {},
-  wants: 'histogram',
+  wants: ['histogram'],
   range: (stats, spec) => searchGrid(stats, spec, divergence(stats, spec), STEPS),
 }
 

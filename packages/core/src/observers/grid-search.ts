@@ -1,5 +1,5 @@
 import { type QuantSpec, type Range, symmetricZero, withZero } from '../quant/index.ts'
-import { must } from '../util/index.ts'
+import { must, roundHalfEven } from '../util/index.ts'
 import type { TensorStats } from './define.ts'
 
 /** How many codes a grid has below and above zero. */
@@ -76,6 +76,19 @@ export function minmaxScale(stats: TensorStats, spec: QuantSpec): number {
   const levels = spec.quantMax - spec.quantMin
   if (!spec.symmetric || isOneSided(spec, { lo, hi })) return (hi - lo) / levels
   return Math.max(-lo, hi) / (levels / 2)
+}
+
+/** The range that `paramsFromRange` turns back into this scale and zero point. */
+export function rangeOfScale(scale: number, zeroPoint: number, spec: QuantSpec): Range {
+  return gridRange(scale, { negative: zeroPoint - spec.quantMin, positive: spec.quantMax - zeroPoint }, spec)
+}
+
+/** The zero point that belongs to a scale: fixed for symmetric specs, else where the minimum gets the lowest code, as far as it can. */
+export function zeroPointFor(scale: number, stats: TensorStats, spec: QuantSpec): number {
+  const { lo, hi } = withZero({ lo: stats.min, hi: stats.max })
+  const { quantMin, quantMax } = spec
+  if (spec.symmetric) return isOneSided(spec, { lo, hi }) ? quantMin : symmetricZero(spec)
+  return Math.min(Math.max(quantMin - roundHalfEven(lo / scale), quantMin), quantMax)
 }
 
 /** The range that `paramsFromRange` turns back into this scale and split. */

@@ -1,18 +1,58 @@
 import type { QuantSpec, Range } from '../quant/index.ts'
 import { invariant, problem } from '../util/index.ts'
+import { aciqGauss } from './aciq-gauss.ts'
+import { aciqLaplace } from './aciq-laplace.ts'
+import { batchMean } from './batch-mean.ts'
+import { clipStd } from './clip-std.ts'
+import { constant } from './constant.ts'
+import { cosine } from './cosine.ts'
 import type { Observer, TensorStats } from './define.ts'
+import { emaMinmax } from './ema-minmax.ts'
+import { emaMse } from './ema-mse.ts'
+import { emaQuantile } from './ema-quantile.ts'
 import { entropy } from './entropy.ts'
+import { isotone } from './isotone.ts'
+import { leastSquares } from './least-squares.ts'
+import { lp } from './lp.ts'
+import { lsq } from './lsq.ts'
+import { lsqPlus } from './lsq-plus.ts'
 import { minmax } from './minmax.ts'
 import { mse } from './mse.ts'
+import { octav } from './octav.ts'
 import { percentile } from './percentile.ts'
+import { potMode } from './pot-mode.ts'
+import { potSearch } from './pot-search.ts'
 
-export type { Observer } from './define.ts'
+export { observeConstant } from './constants.ts'
+export type { Observer, Statistic } from './define.ts'
 export { entropy } from './entropy.ts'
 export { minmax } from './minmax.ts'
 export { mse } from './mse.ts'
 export { type PercentileOptions, percentile } from './percentile.ts'
 
-export const OBSERVERS = { minmax, percentile, entropy, mse } satisfies Record<string, Observer<object>>
+export const OBSERVERS = {
+  minmax,
+  'ema-minmax': emaMinmax,
+  'batch-mean': batchMean,
+  percentile,
+  'ema-quantile': emaQuantile,
+  entropy,
+  mse,
+  lp,
+  'ema-mse': emaMse,
+  octav,
+  'least-squares': leastSquares,
+  cosine,
+  'clip-std': clipStd,
+  'aciq-gauss': aciqGauss,
+  'aciq-laplace': aciqLaplace,
+  lsq,
+  'lsq-plus': lsqPlus,
+  'pot-search': potSearch,
+  'pot-mode': potMode,
+  isotone,
+  constant,
+} satisfies Record<string, Observer<object>>
 
 export type ObserverName = keyof typeof OBSERVERS
 

@@ -6,6 +6,6 @@ export const minmax: Observer = {
   name: 'minmax',
   summary: 'the exact minimum and maximum',
   defaults: {},
-  wants: 'minmax',
+  wants: ['minmax'],
   range: (stats) => withZero({ lo: stats.min, hi: stats.max }),
 }

@@ -7,7 +7,7 @@ export const mse: Observer = {
   name: 'mse',
   summary: 'the range with the least mean squared quantization error',
   defaults: {},
-  wants: 'histogram',
+  wants: ['histogram'],
   range: (stats, spec) => searchGrid(stats, spec, squaredError(stats, spec.quantMax - spec.quantMin)),
 }
 

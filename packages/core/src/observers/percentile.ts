@@ -12,13 +12,13 @@ export const percentile: Observer<PercentileOptions> = {
   name: 'percentile',
   summary: 'the quantiles that leave out a fixed share of the values at each end',
   defaults: { percentile: 99.99 },
-  wants: 'histogram',
+  wants: ['histogram'],
   range: (stats, _spec, options) => withZero(quantileRange(stats, tailOf(options))),
   caution(stats, _spec, options) {
     const counted = must(stats.histogram, 'histogram').counts.reduce((sum, n) => sum + n, 0)
     const clipped = counted * tailOf(options)
     if (clipped >= 1) return undefined
-    return `${counted} values are too few to leave out ${(100 - options.percentile).toPrecision(2)} % of them: same as minmax`
+    return `there are too few values to leave out ${(100 - options.percentile).toPrecision(2)} % of them: same as minmax`
   },
 }
 

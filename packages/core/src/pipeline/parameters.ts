@@ -1,7 +1,15 @@
 import type { StatsTable, TensorStats } from '../calibration/index.ts'
-import type { Model } from '../ir/index.ts'
-import { type Observers, observe } from '../observers/index.ts'
-import { measuredTensors, type ParamsTable, type QuantPlan, type Range, resolveParams } from '../quant/index.ts'
+import { type Model, type Tensor, valuesByName } from '../ir/index.ts'
+import { type Observers, observe, observeConstant, observerNamed, observerOptions } from '../observers/index.ts'
+import {
+  measuredTensors,
+  type ParamsTable,
+  type QuantParams,
+  type QuantPlan,
+  type QuantSpec,
+  type Range,
+  resolveParams,
+} from '../quant/index.ts'
 import { type Diagnostics, must } from '../util/index.ts'
 
 /** Statistics by value name, from wherever they come. */
@@ -23,7 +31,66 @@ export function chooseParams(
     const found = must(stats.get(value), `statistics of "${value}"`)
     activations.set(value, observe(source.observer, found, spec, source.options, observers))
   }
-  return resolveParams(model, plan, { activations }, diagnostics)
+  return resolveParams(model, plan, { activations, weights: weightParams(model, plan, observers) }, diagnostics)
+}
+
+/** Parameters of constants for which the plan names another observer than `minmax`, which needs no statistics. */
+function weightParams(model: Model, plan: QuantPlan, observers?: Observers): Map<string, QuantParams> {
+  const chosen = new Map<string, QuantParams>()
+  const others = plan.tensors.filter(({ source }) => source.kind === 'weight' && source.observer !== 'minmax')
+  if (others.length === 0) return chosen
+  const values = valuesByName(model.graph)
+  for (const { value, spec, source, group } of others) {
+    if (source.kind !== 'weight' || chosen.has(group)) continue
+    const constant = must(values.get(value)?.constant, `constant "${value}"`)
+    chosen.set(group, remembered(constant, source.observer, spec, observers))
+  }
+  return chosen
+}
+
+/** Searches try many plans on the same constants, whose parameters do not change. */
+const KNOWN = new WeakMap<Tensor, Map<string, QuantParams>>()
+
+function remembered(constant: Tensor, observer: string, spec: QuantSpec, observers?: Observers): QuantParams {
+  const known = KNOWN.get(constant) ?? new Map<string, QuantParams>()
+  KNOWN.set(constant, known)
+  const key = JSON.stringify([observer, spec])
+  const params =
+    known.get(key) ?? observeConstant(observerNamed(observer, observers), constant.numbers(), constant.dims, spec)
+  known.set(key, params)
+  return params
+}
+
+/** The plan with the user's options for the observer that the user named. */
+export function withObserverOptions(plan: QuantPlan, observer: string, options: Record<string, unknown>): QuantPlan {
+  if (Object.keys(options).length === 0) return plan
+  const tensors = plan.tensors.map((tensor) => {
+    const { source } = tensor
+    const isNamed = source.kind === 'calibrate' && source.observer === observer
+    return isNamed ? { ...tensor, source: { ...source, options } } : tensor
+  })
+  return { ...plan, tensors }
+}
+
+/** What observers have to say of statistics that are too thin for them: once for each sentence. */
+export function warnOfThinStats(
+  plan: QuantPlan,
+  stats: StatsSource,
+  observers: Observers,
+  diagnostics: Diagnostics,
+): void {
+  const places = new Map<string, string[]>()
+  for (const { value, spec, source } of measuredTensors(plan)) {
+    const found = stats.get(value)
+    if (source.kind !== 'calibrate' || !found) continue
+    const { name, caution } = observerNamed(source.observer, observers)
+    const text = caution?.(found, spec, observerOptions(name, source.options, observers))
+    if (text) places.set(`${name}: ${text}`, [...(places.get(`${name}: ${text}`) ?? []), value])
+  }
+  for (const [text, [first = '', ...more]] of places) {
+    const others = more.length > 0 ? { notes: [`and ${more.length} more`] } : {}
+    diagnostics.info('OBSERVER_THIN', text, { at: { value: first }, ...others, fix: 'give more calibration samples' })
+  }
 }
 
 /**

@@ -71,7 +71,9 @@ describe('registriesWith', () => {
 
   it('names every part that is missing', () => {
     expect(
-      codesOf([{ name: 'a', observers: [{ name: 'half', summary: 's', defaults: {}, wants: 'minmax' }], target: [] }]),
+      codesOf([
+        { name: 'a', observers: [{ name: 'half', summary: 's', defaults: {}, wants: ['minmax'] }], target: [] },
+      ]),
     ).toEqual([
       'PLUGIN_INVALID plugin "a": observers.0.range: expected a function',
       expect.stringContaining('PLUGIN_INVALID plugin "a": the plugin: Unrecognized key: "target"'),

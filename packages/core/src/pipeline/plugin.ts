@@ -48,7 +48,7 @@ const pluginSchema = z.strictObject({
     )
     .optional(),
   observers: z
-    .array(z.looseObject({ name: text, summary: text, defaults: record, wants: text, range: method }))
+    .array(z.looseObject({ name: text, summary: text, defaults: record, wants: z.array(text), range: method }))
     .optional(),
   targets: z
     .array(

@@ -1,5 +1,6 @@
 import { collectStats, requestsForPlan } from '../calibration/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
+import { type Observers, observerOptions } from '../observers/index.ts'
 import { checkStage, type TraceEvent } from '../passes/index.ts'
 import {
   type Dispatch,
@@ -14,13 +15,14 @@ import {
   type Target,
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
-import { type Diagnostic, FewbitError, formatDiagnostic, invariant } from '../util/index.ts'
+import { type Diagnostic, FewbitError, formatDiagnostic, invariant, problem } from '../util/index.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
 import { digested } from './data-digest.ts'
 import { type Execution, executionFor } from './execution.ts'
 import type { Candidate } from './judge.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
+import { statsFor, warnOfThinStats, withObserverOptions } from './parameters.ts'
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
 import { type Recipe, recipeOf, stampModel } from './recipe.ts'
@@ -129,6 +131,7 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
       ? candidateOf(recordedChoice(replayed, target), cx)
       : searchPlan({ ...cx, progress, mayKeepFloat: target.fallback !== 'none' }),
   )
+  warnOfThinStats(found.plan, statsFor(first, stats), run.registries.observers, run.diagnostics)
   const quantized = await run.stage('write', () => write(float, found, execution, run))
   const { choice } = found
   const looked = { data: data.toJSON(), inputs: coached }
@@ -181,10 +184,22 @@ function settingsOf(options: PlanOptions & Partial<Pick<QuantizeOptions, DataPar
   const metrics = evaluation?.metrics
   const known = quantizeSettings(run.registries.observers)
   const parsed = parseSettings(known, { ...given, ...(metrics ? { metrics } : {}) })
+  checkObserverOptions(parsed.observer, parsed.observerOptions, run.registries.observers)
   return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target, run.registries.targets)) }
 }
 
 type DataParts = 'calibration' | 'evaluation' | 'recipe' | 'allowOtherData'
+
+/** @throws FewbitError OBSERVER_OPTION for options of no observer in particular, and those that the observer does not have. */
+function checkObserverOptions(observer: string, options: Record<string, unknown>, observers: Observers): void {
+  if (Object.keys(options).length === 0) return
+  if (observer !== 'auto') {
+    observerOptions(observer, options, observers)
+    return
+  }
+  const fix = `name the observer that has ${Object.keys(options).join(', ')}`
+  throw problem('OBSERVER_OPTION', 'observer options need an observer', { at: { option: 'observerOptions' }, fix })
+}
 
 /** @throws FewbitError SPEC_TRAINING for a network that would train. */
 function checkFloat(float: Model, run: Run): void {
@@ -203,7 +218,7 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
   const { scheme, perTensor, activations, weightObserver, floatOps, smallLayers, dispatch, tails, edgeBits } = settings
   const overrides = settings.overrides as readonly Override[]
   const observer = settings.observer === 'auto' ? 'mse' : settings.observer
-  return planQuantization(float, targetOf(settings, run), run.ops, {
+  const plan = planQuantization(float, targetOf(settings, run), run.ops, {
     scheme,
     perTensor,
     ...(activations ? { activations } : {}),
@@ -217,4 +232,5 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
     smallLayers,
     ...options,
   })
+  return withObserverOptions(plan, settings.observer, settings.observerOptions)
 }

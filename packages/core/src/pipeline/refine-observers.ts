@@ -1,5 +1,5 @@
 import type { Histogram, TensorStats } from '../calibration/index.ts'
-import { type Observers, observe } from '../observers/index.ts'
+import { type Observers, observe, observerNamed } from '../observers/index.ts'
 import { measuredTensors, type QuantSpec, type Range, type TensorPlan } from '../quant/index.ts'
 import type { SearchState } from './search.ts'
 
@@ -56,6 +56,7 @@ function alternatives(tensor: TensorPlan, { stats, observers }: SearchState): st
   const current = rangeBy(observerOf(tensor), found, tensor.spec, observers)
   const span = current.hi - current.lo
   return ALTERNATIVES.filter((observer) => {
+    if (observerNamed(observer).wants.includes('histogram') && !found.histogram) return false
     const range = rangeBy(observer, found, tensor.spec, observers)
     return Math.abs(range.lo - current.lo) + Math.abs(range.hi - current.hi) > SAME_RANGE * span
   })

@@ -1,0 +1,21 @@
+import { must } from '../util/index.ts'
+import { type Observer, unlessConstant } from './define.ts'
+import { bestPowerOfTwo, type PowerOfTwoOptions, rangeFor } from './power-of-two-scale.ts'
+
+/** The power-of-two scale that most samples choose. See docs/observers/pot-mode.md. */
+export const potMode: Observer<PowerOfTwoOptions> = {
+  name: 'pot-mode',
+  summary: 'the power-of-two scale that is best for most samples',
+  defaults: { tries: 5 },
+  wants: ['series'],
+  range: unlessConstant((stats, spec, options) => {
+    const votes = new Map<number, number>()
+    for (const record of must(stats.series, 'series')) {
+      if (record.min === 0 && record.max === 0) continue
+      const scale = bestPowerOfTwo(record.values, record, spec, options)
+      votes.set(scale, (votes.get(scale) ?? 0) + 1)
+    }
+    const [winner] = [...votes].sort(([a, n], [b, m]) => m - n || b - a)
+    return rangeFor(must(winner, 'scale')[0], stats, spec)
+  }),
+}
