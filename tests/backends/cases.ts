@@ -69,9 +69,13 @@ export async function simulateLayers(cx: Case, engine: Engine, arithmetic: Arith
   return new Map([...names].map(([value, probe]) => [value, values.get(probe) ?? []]))
 }
 
-/** For each planned activation, what its readers see. */
+/** For each planned activation, the value that its readers see: a graph output keeps its name behind the quantizer. */
 export function dequantized({ plan, quantized }: Case): Map<string, string> {
   const present = new Set([...graphValues(quantized.graph)].map((value) => value.name))
-  const activations = plan.tensors.filter((t) => t.role === 'activation').map((t) => t.value)
-  return new Map(activations.map((v) => [v, `${v}_dequantized`] as const).filter(([, probe]) => present.has(probe)))
+  const names = new Map<string, string>()
+  for (const { value, role, graphOutput } of plan.tensors) {
+    const seen = graphOutput ? value : `${value}_dequantized`
+    if (role === 'activation' && present.has(seen)) names.set(value, seen)
+  }
+  return names
 }

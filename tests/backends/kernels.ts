@@ -8,7 +8,6 @@ import {
   replaceUses,
   Tensor,
   type Value,
-  type ValueType,
 } from '@fewbit/core/ir'
 import type { Case, Values } from './backend.ts'
 import { type Arithmetic, dequantized, joined, simulated } from './cases.ts'
@@ -52,18 +51,20 @@ function cutModel(model: Model, names: readonly string[]): Model {
   const values = new Map([...graphValues(copy.graph)].map((value) => [value.name, value]))
   for (const name of names) {
     const value = values.get(name) as Value
-    const dequantizer = value.producer as Node
-    const [codes, scale, zeroPoint] = dequantizer.inputs as Value[]
-    const parameters = [scale, zeroPoint].filter((v) => v !== undefined)
-    const b = new GraphBuilder(copy.graph, { after: dequantizer })
+    const uses = value.uses()
+    const b = new GraphBuilder(copy.graph, { after: value.producer as Node })
     const fed = b.input(fedName(name), value.type)
-    const quantized = b.op('QuantizeLinear', [fed, ...parameters], {}, typed(codes?.type))
-    replaceUses(value.uses(), b.op('DequantizeLinear', [quantized, ...parameters], {}, typed(value.type)))
+    replaceUses(uses, onGrid(b, fed, value.producer as Node))
   }
   return copy
 }
 
-const typed = (type: ValueType | undefined) => ({ types: [type] })
+/** Real values on the grid of a DequantizeLinear, as its codes dequantized; behind other quantizers as they are. */
+function onGrid(b: GraphBuilder, fed: Value, { opType, inputs: [codes, ...parameters] }: Node): Value {
+  if (opType !== 'DequantizeLinear') return fed
+  const quantized = b.op('QuantizeLinear', [fed, ...parameters], {}, { types: [codes?.type] })
+  return b.op('DequantizeLinear', [quantized, ...parameters], {}, { types: [fed.type] })
+}
 
 async function dimsOf(cx: Case, engine: Engine, names: ReadonlyMap<string, string>) {
   const session = await engine.load(probeModel(cx.quantized, [...names.values()]), { optimization: 'simulate' })

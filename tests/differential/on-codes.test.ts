@@ -1,5 +1,5 @@
 import { onCodes } from '@fewbit/core/integer'
-import { attribute, serializeModel, type Value } from '@fewbit/core/ir'
+import { attribute, Graph, GraphBuilder, Model, serializeModel, Tensor, tensorType, type Value } from '@fewbit/core/ir'
 import { describe, expect, it } from 'vitest'
 import { maxDifference, quantizeSmall, run, SmallNet, same } from './quantize-small.ts'
 
@@ -48,5 +48,44 @@ describe('onCodes', () => {
     const before = serializeModel(model)
     onCodes(model)
     expect(serializeModel(model)).toEqual(before)
+  })
+})
+
+describe('averages on codes', () => {
+  /** 2 × 2 means of codes on one grid (scale 1), around the ties 0.5, 1.5, −0.5 and −1.5 and a plain 0.25. */
+  const sums = [
+    [1, 1, 0, 0],
+    [3, 1, 1, 1],
+    [-1, -1, 0, 0],
+    [-3, -1, -1, -1],
+    [1, 0, 0, 0],
+  ]
+  const cases = [
+    { ties: 'half-even', zeroPoint: 128, want: [0, 2, 0, -2, 0] },
+    { ties: 'half-toward-zero', zeroPoint: 128, want: [0, 1, 0, -1, 0] },
+    // All codes are positive, so that away from code 0 is up.
+    { ties: 'half-away', zeroPoint: 128, want: [1, 2, 0, -1, 0] },
+  ] as const
+
+  it.each(cases)('round ties $ties', async ({ ties, zeroPoint, want }) => {
+    const graph = new Graph('average')
+    const b = new GraphBuilder(graph)
+    const x = b.input('x', tensorType('float32', [5, 1, 2, 2]))
+    const parameters = [
+      b.constant('scale', Tensor.float32([], [1])),
+      b.constant('zero', Tensor.fromNumbers('uint8', [], [zeroPoint])),
+    ]
+    const pair = (v: Value): Value =>
+      b.op('DequantizeLinear', [b.op('QuantizeLinear', [v, ...parameters]), ...parameters])
+    const mean = b.op('AveragePool', [pair(x)], { kernel_shape: attribute.ints([2, 2]) })
+    const y = pair(mean)
+    y.name = 'y'
+    b.output(y)
+    const model = new Model(graph)
+    model.opsets.set('', 17)
+    model.irVersion = 10
+    const feeds = { x: Tensor.float32([5, 1, 2, 2], sums.flat()) }
+    const outputs = await run(serializeModel(onCodes(model, { pools: ties })), feeds, { optimization: 'simulate' })
+    expect([...(outputs.y?.numbers() ?? [])].map((v) => v + 0)).toEqual(want)
   })
 })

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend.ts'
+import { litert, litertXnnpack } from './litert.ts'
 import { mnn, ncnn } from './mobile.ts'
 import { onnxruntime, onnxruntimeOperators } from './onnxruntime.ts'
 import { onnxruntimeWeb } from './onnxruntime-web.ts'
@@ -15,6 +16,8 @@ export const BACKENDS: readonly Backend[] = [
   openvinoQdq,
   fbgemm,
   qnnpack,
+  litert,
+  litertXnnpack,
   ncnn,
   mnn,
   tvm,

@@ -5,13 +5,13 @@ Python package does not bring it: layers with weights are found again by their w
 table behind their arrays. ncnn rounds the weights itself when it loads them.
 """
 
+import importlib.util
 import os
 import subprocess
 
 import ncnn
 import numpy as np
 import onnx
-import pnnx
 from common import Job
 from onnx import numpy_helper
 
@@ -44,7 +44,8 @@ def strided_slices(layers):
 
 def float_network(job):
     source = job.path(job["model"])
-    program = os.path.join(os.path.dirname(pnnx.__file__), "pnnx")
+    # Importing the package would want PyTorch, which its program does not need.
+    program = os.path.join(os.path.dirname(importlib.util.find_spec("pnnx").origin), "pnnx")
     subprocess.run([program, source, "fp16=0"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     base = source[: -len(".onnx")]
     with open(base + ".ncnn.param") as file:
@@ -86,11 +87,11 @@ def weights_of(model):
 
 
 def quantized_network(job):
-    """Writes the int8 files; returns their paths and, for each quantized layer, node and blob that it reads."""
+    """Writes the int8 files; returns their paths and, for each quantized value, its blob and scale."""
     head, layers, data = float_network(job)
     table = read_table(job.path(job["table"]))
     nodes = list(weights_of(onnx.load(job.path(job["model"]))))
-    written, found, at = [], [], 0
+    written, found, at = [], {}, 0
     for layer in layers:
         start = at
         at += int(sum(sizes(layer)))
@@ -103,7 +104,7 @@ def quantized_network(job):
             continue
         layer.params.append(f"8={SCALE_TERM[layer.kind]}")
         written += [table[node.name + "_param_0"].tobytes(), table[node.name].tobytes()]
-        found.append((node, layer.inputs[0], table[node.name][0]))
+        found[node.input[0]] = layer.inputs[0], table[node.name][0]
     param, binary = job.path("int8.param"), job.path("int8.bin")
     with open(param, "w") as file:
         file.write("\n".join([*head, *[layer.line() for layer in layers]]) + "\n")
@@ -131,11 +132,11 @@ def main():
         extractor = net.create_extractor()
         extractor.set_light_mode(False)
         extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(feeds[name][0])))
+        # In the order of the network: what is extracted later may be computed in the place of what came before.
+        for value, (blob, scale) in found.items():
+            job.add("layers", value, codes(np.array(extractor.extract(blob)[1]), scale) / scale)
         for output, blob in zip(job["outputs"], net.output_names()):
             job.add("outputs", output, np.array(extractor.extract(blob)[1]))
-        for node, blob, scale in found:
-            value = np.array(extractor.extract(blob)[1])
-            job.add("layers", node.input[0], codes(value, scale) / scale)
     job.finish(ncnn.__version__)
 
 

@@ -5,7 +5,7 @@ import { type Backend, CRITERION } from '../backend.ts'
 import { pythonBackend } from '../python.ts'
 
 /** The plan is carried out with PyTorch's quantized operators, in eager mode; `pytorch_engine.py` says how. */
-function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 'criterion'>): Backend {
+function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 'criterion' | 'arithmetic'>): Backend {
   return pythonBackend({
     name: `pytorch-${engine}`,
     title,
@@ -25,9 +25,11 @@ function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 
 
 export const fbgemm = pytorch('fbgemm', 'PyTorch, FBGEMM kernels', {
   criterion: CRITERION,
+  arithmetic: { pools: 'half-even' },
   causes: ['the bias is added in float and not rounded to int32'],
 })
 
 export const qnnpack = pytorch('qnnpack', 'PyTorch, QNNPACK kernels', {
+  arithmetic: { pools: 'half-toward-zero' },
   causes: ['weights have one scale per tensor or per channel as planned; sums are requantized in float'],
 })

@@ -136,8 +136,8 @@ def codes(array, entry, plan):
     granularity = entry["spec"]["granularity"]
     if granularity["kind"] == "channel":
         shape[granularity["axis"]] = -1
-    scale = np.array(p["scale"], np.float64).reshape(shape)
-    zero = np.array(p["zeroPoint"], np.float64).reshape(shape)
+    scale = np.array(p["scale"], np.float32).reshape(shape)
+    zero = np.array(p["zeroPoint"], np.float32).reshape(shape)
     spec = entry["spec"]
     return np.clip(np.rint(array / scale) + zero, spec["quantMin"], spec["quantMax"]), scale, zero
 
@@ -159,7 +159,7 @@ def packed_weight(net, node, transpose):
     ints = torch.from_numpy(q)
     if scale.size == 1:
         return torch._make_per_tensor_quantized_tensor(ints, float(scale.ravel()[0]), int(zero.ravel()[0]))
-    scales = torch.from_numpy(scale.ravel().copy())
+    scales = torch.from_numpy(scale.ravel().astype(np.float64))
     zeros = torch.from_numpy(zero.ravel().astype(np.int64))
     return torch._make_per_channel_quantized_tensor(ints, scales, zeros, 0)
 
@@ -245,6 +245,12 @@ def q_max_pool(net, node, x, scale, zero, act):
     x = x if symmetric(pads, rank) else padded(x, pads, rank)
     pads = pads[:rank] if symmetric(pads, rank) else [0] * rank
     return F.max_pool2d(x, list(a["kernel_shape"]), strides, pads, dilations, bool(a.get("ceil_mode", 0)))
+
+
+def q_batch_norm(net, node, x, scale, zero, act):
+    weight, bias, mean, var = (torch.from_numpy(net.constants[name].copy()) for name in node.input[1:5])
+    kernel = torch.ops.quantized.batch_norm2d_relu if act else torch.ops.quantized.batch_norm2d
+    return kernel(x, weight, bias, mean, var, attributes(node).get("epsilon", 1e-5), scale, zero)
 
 
 def q_global_average_pool(net, node, x, scale, zero, act):
@@ -339,6 +345,7 @@ INTEGER = {
     "AveragePool": q_average_pool,
     "GlobalAveragePool": q_global_average_pool,
     "ReduceMean": q_reduce_mean,
+    "BatchNormalization": q_batch_norm,
     "Relu": lambda net, node, x, scale, zero, act: onto(torch.relu(x), scale, zero),
     "Sigmoid": lambda net, node, x, scale, zero, act: torch.ops.quantized.sigmoid(x, scale, zero),
     **{name: q_moved for name in MOVES},

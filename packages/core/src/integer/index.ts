@@ -1,1 +1,2 @@
 export * from './on-codes.ts'
+export type { PoolTies } from './pools.ts'

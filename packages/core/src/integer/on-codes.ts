@@ -1,5 +1,6 @@
 import { cloneModel, type Model } from '../ir/index.ts'
 import { addOnCodes } from './add.ts'
+import { averageOnCodes, type PoolTies } from './pools.ts'
 import { sumOnCodes } from './sums.ts'
 
 export interface OnCodesOptions {
@@ -8,8 +9,11 @@ export interface OnCodesOptions {
    * values, as the plain simulation.
    */
   readonly add?: 'ratios' | 'real'
+  /** How averages on one grid round ties; absent: in real values, as the plain simulation. */
+  readonly pools?: PoolTies
 }
 
+const AVERAGES: ReadonlySet<string> = new Set(['AveragePool', 'GlobalAveragePool', 'ReduceMean'])
 const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
 
 /**
@@ -21,11 +25,12 @@ const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
  *
  * Operators that do not sum products keep their form. Run the result with quantizers unfused (`simulate`).
  */
-export function onCodes(quantized: Model, { add = 'real' }: OnCodesOptions = {}): Model {
+export function onCodes(quantized: Model, { add = 'real', pools }: OnCodesOptions = {}): Model {
   const model = cloneModel(quantized)
   for (const node of [...model.graph.nodes]) {
     if (SUMS.has(node.opType)) sumOnCodes(node)
     else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
+    else if (pools && AVERAGES.has(node.opType)) averageOnCodes(node, pools)
   }
   return model
 }

@@ -1,0 +1,47 @@
+import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { must } from '../util/index.ts'
+import { activationCodes, type Codes, requantizerOf } from './quantizers.ts'
+import { onUnitScale } from './unit-scale.ts'
+
+const FLOAT = { to: attribute.int(1) }
+
+/**
+ * Where means of codes land that lie halfway. `half-even`: on the even multiple of the scale (FBGEMM). `half-toward-zero`: on the
+ * smaller multiple (QNNPACK). `half-away`: on the code farther from code 0 (TensorFlow Lite, which divides sums of codes).
+ */
+export type PoolTies = 'half-even' | 'half-away' | 'half-toward-zero'
+
+/**
+ * Rewrites an average whose result stays on the grid of its input. The mean of n codes is a multiple of 1/n: where n is even, one in n is
+ * a tie, which real values in float32 miss to either side.
+ */
+export function averageOnCodes(node: Node, ties: PoolTies): void {
+  const x = activationCodes(node.inputs[0])
+  const requantizer = requantizerOf(node)
+  if (!x || !requantizer || requantizer.clip || x.scale[0] !== requantizer.scale) return
+  const zero = x.zeroPoint[0] as number
+  if ((requantizer.zeroPoint?.numbers()[0] ?? 0) !== zero) return
+  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
+  const attributes = Object.fromEntries(node.attributes)
+  const mean = b.op(node.opType, [centred(b, x, zero), ...node.inputs.slice(1)], attributes, { name: node.name })
+  replaceAllUses(must(node.outputs[0], 'output'), rounded(b, mean, ties, zero))
+  onUnitScale(requantizer, b)
+}
+
+const centred = (b: GraphBuilder, { codes }: Codes, zero: number): Value =>
+  b.op('Sub', [b.op('Cast', [codes], FLOAT), scalar(b, zero)])
+
+/** Rounded already, but for `half-even`, which the quantizer does. */
+function rounded(b: GraphBuilder, mean: Value, ties: PoolTies, zero: number): Value {
+  if (ties === 'half-even') return mean
+  if (ties === 'half-toward-zero')
+    return withSign(b, mean, (size) => b.op('Ceil', [b.op('Sub', [size, scalar(b, 0.5)])]))
+  const code = b.op('Add', [mean, scalar(b, zero)])
+  const away = withSign(b, code, (size) => b.op('Floor', [b.op('Add', [size, scalar(b, 0.5)])]))
+  return b.op('Sub', [away, scalar(b, zero)])
+}
+
+const withSign = (b: GraphBuilder, x: Value, round: (size: Value) => Value): Value =>
+  b.op('Mul', [b.op('Sign', [x]), round(b.op('Abs', [x]))])
+
+const scalar = (b: GraphBuilder, value: number): Value => b.constant('number', Tensor.float32([], [value]))
