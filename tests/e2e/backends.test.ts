@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { TARGETS } from '@fewbit/core/targets'
-import { exportArtifacts, exportModel, loadModel, npzDataset, quantize, saveModel } from 'fewbit'
+import { exportArtifacts, exportModel, lint, loadModel, npzDataset, quantize, saveModel } from 'fewbit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Folder, failsCleanly, fewbit } from './harness.ts'
-import { smallCnn } from './networks.ts'
+import { oneOperator, smallCnn } from './networks.ts'
 import { floats, npz } from './numpy.ts'
 
 const work = new Folder()
@@ -46,9 +46,11 @@ describe('targets and ops', () => {
 
 describe('a folder of artefacts', () => {
   it('holds the forms of the backend, plan and recipe, and their list', () => {
-    expect(readdirSync(out).sort()).toEqual(['artifacts.json', 'plan.json', 'recipe.json', 'small.onnx'])
     const list = JSON.parse(readFileSync(`${out}/artifacts.json`, 'utf8'))
-    expect(list).toMatchObject({ target: 'onnxruntime', exporters: ['qdq'] })
+    expect(list).toMatchObject({ target: 'onnxruntime', exporters: TARGETS.onnxruntime.exporters })
+    const names = list.files.map((file: { name: string }) => file.name)
+    expect(names).toEqual(expect.arrayContaining(['plan.json', 'recipe.json', 'small.onnx']))
+    expect(readdirSync(out).sort()).toEqual(['artifacts.json', ...names].sort())
     expect(JSON.parse(readFileSync(`${out}/plan.json`, 'utf8')).format).toBe('fewbit-plan')
   })
 
@@ -119,6 +121,25 @@ describe('a folder of artefacts', () => {
   })
 })
 
+describe('lint', () => {
+  it('groups what a backend will not like, and fails only where it cannot hold the network', async () => {
+    const { code, out: text } = await fewbit('lint', model, '--target', 'tensorrt')
+    expect(code).toBe(0)
+    expect(text).toMatch(/^tensorrt, w8a8: \d+ nodes in integers/)
+    const report = await json('lint', `${out}/small.onnx`)
+    expect(report).toMatchObject({ target: 'onnxruntime', holds: true })
+    const sine = work.at('sine.onnx')
+    await saveModel(oneOperator('Sin'), sine)
+    const nothing = await fewbit('lint', sine, '--target', 'onnxruntime')
+    expect(nothing.code).toBe(1)
+    expect(nothing.out).toMatch(/^onnxruntime cannot hold this network$/m)
+    expect(nothing.out).toMatch(
+      /^warning NO_KERNEL\n {2}ONNX Runtime CPU has no integer kernel for Sin\n {4}at \S+\n {2}fix /m,
+    )
+    expect((await lint(await loadModel(sine))).holds).toBe(false)
+  })
+})
+
 describe('recipes', () => {
   it('are shown and compared', async () => {
     expect((await fewbit('recipe', 'show', `${out}/small.onnx`)).out).toMatch(/^samples +20$/m)
@@ -141,8 +162,8 @@ describe('recipes', () => {
       calibration: { data: npzDataset(calib) },
     })
     expect(recipe).toEqual(JSON.parse(readFileSync(`${out}/recipe.json`, 'utf8')))
-    expect(exportArtifacts(result, { name: 'net' }).artifacts.map((a) => a.name)).toEqual(['net.onnx'])
-    expect((await exportModel(result.model)).exporters).toEqual(['qdq'])
+    expect(exportArtifacts(result, { name: 'net', forms: 'first' }).artifacts.map((a) => a.name)).toEqual(['net.onnx'])
+    expect((await exportModel(result.model, { forms: 'first' })).exporters).toEqual(['qdq'])
     await expect(exportModel(result.model, { exporter: 'qdq' } as object)).rejects.toThrow(/"exporters"/)
   })
 })

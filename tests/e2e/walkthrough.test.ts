@@ -13,6 +13,7 @@ const VERBS = [
   'quantize',
   'analyze',
   'why',
+  'lint',
   'export',
   'recipe',
   'targets',

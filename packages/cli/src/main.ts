@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
 import { inspectCommand } from './commands/inspect.ts'
+import { lintCommand } from './commands/lint.ts'
 import { opsCommand } from './commands/ops.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
@@ -25,6 +26,7 @@ const COMMANDS = [
   quantizeCommand,
   analyzeCommand,
   whyCommand,
+  lintCommand,
   exportCommand,
   recipeCommand,
   targetsCommand,

@@ -12,6 +12,9 @@ import {
   exportModel as exportModelOn,
   type Inspection,
   inspect as inspectModel,
+  type Lint,
+  type LintOptions,
+  lint as lintOn,
   type Model,
   type OptimizeOptions,
   type OptimizeResult,
@@ -76,6 +79,7 @@ const QUANTIZE = {
   allowOtherData: true,
   ...PLAN,
 } satisfies OptionNames<QuantizeOptions>
+const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
   exporters: true,
@@ -187,4 +191,13 @@ export async function analyze(float: Model, quantized: Model, options: OverData<
 export async function exportModel(model: Model, options: OnNode<ExportModelOptions> = {}): Promise<ExportedModel> {
   checkOptions(options, EXPORT_MODEL)
   return exportModelOn(model, withEngine(options))
+}
+
+/**
+ * What a backend will not quantize, fuse or accept about a float or quantized network, where, why, and what helps. Needs no data.
+ * @throws FewbitError OPTION_UNKNOWN, TARGET_UNKNOWN, SCHEME_*; what planning throws.
+ */
+export async function lint(model: Model, options: OnNode<LintOptions> = {}): Promise<Lint> {
+  checkOptions(options, LINT)
+  return lintOn(model, withEngine(options))
 }

@@ -36,9 +36,7 @@ export async function exportModel(model: Model, options: ExportModelOptions): Pr
   const isOwn = target.name === imported.plan.target && options.scheme === undefined && !options.overrides?.length
   const source = isOwn
     ? ownForm(imported, target, recipe)
-    : await run.stage('plan', () =>
-        replanned(imported, target, { ...kept(recipe, target), ...plannerOptions(options) }, run),
-      )
+    : await run.stage('plan', () => replan(model, imported, target, options, run))
   const { artifacts, exporters, diagnostics } = exportArtifacts(source, options)
   const all = [...run.diagnostics.list, ...imported.diagnostics, ...source.diagnostics, ...diagnostics]
   return { artifacts, exporters, plan: source.plan, ...(isOwn && recipe ? { recipe } : {}), diagnostics: all }
@@ -60,12 +58,23 @@ function ownForm({ model, plan, params }: ImportedModel, target: Target, recipe:
   return { float: model, plan: own, params, diagnostics: [], ...(recipe ? { recipe } : {}) }
 }
 
-/** The network is prepared as it would be before quantizing, and raised where the new plan needs a later opset. */
-async function replanned(imported: ImportedModel, target: Target, options: PlannerOptions, run: Run): Promise<Source> {
+/**
+ * A plan for another backend. The network is prepared as it would be before quantizing, and raised where the plan needs a later opset; what
+ * the model's recipe says of single nodes stands unless the options say otherwise.
+ * @throws FewbitError RETARGET_RANGE, RETARGET_KEPT
+ */
+export async function replan(
+  file: Model,
+  imported: ImportedModel,
+  target: Target,
+  options: Pick<ExportModelOptions, 'scheme' | 'overrides'>,
+  run: Run,
+): Promise<Source> {
   const { plan, params } = imported
+  const planner = { ...kept(recipeIn(file), target), ...plannerOptions(options) }
   const at = async (opset?: number) => {
     const float = await prepare(imported.model, run, opset)
-    return { float, ...retarget({ model: float, plan, params }, target, run.ops, options) }
+    return { float, ...retarget({ model: float, plan, params }, target, run.ops, planner) }
   }
   const first = await at(target.minOpset > imported.model.opset() ? target.minOpset : undefined)
   const needed = requiredOpset(first.plan)
@@ -79,7 +88,7 @@ function kept(recipe: Recipe | undefined, { fallback }: Target): PlannerOptions 
   return { overrides, floatOps, floatNodes: fallback === 'none' ? [] : recipe.choice.floatNodes }
 }
 
-const plannerOptions = ({ scheme, overrides }: ExportModelOptions): PlannerOptions => ({
+const plannerOptions = ({ scheme, overrides }: Pick<ExportModelOptions, 'scheme' | 'overrides'>): PlannerOptions => ({
   ...(scheme ? { scheme } : {}),
   ...(overrides?.length ? { overrides } : {}),
 })

@@ -43,7 +43,7 @@ const forSeveral = () => ({ ...result, plan: { ...result.plan, target: 'several'
 
 describe('exportArtifacts', () => {
   it('gives the model of quantize for its own form, recipe and all', () => {
-    const { artifacts, exporters } = exportArtifacts(result, { name: 'net' })
+    const { artifacts, exporters } = exportArtifacts(result, { name: 'net', forms: 'first' })
     expect(exporters).toEqual(['qdq'])
     const models = artifacts.map((a) => [a.name, a.kind === 'model' ? bytesOf(a.model) : a.kind])
     expect(models).toEqual([['net.onnx', bytesOf(result.model)]])
@@ -76,13 +76,17 @@ describe('exportModel', () => {
   const saved = () => readModel(serializeModel(result.model))
 
   it('gives a saved model back byte for byte for its own backend', async () => {
-    const { artifacts, recipe } = await exportModel(saved(), { engine })
+    const { artifacts, recipe } = await exportModel(saved(), { engine, forms: 'first' })
     expect(artifacts.map((a) => (a.kind === 'model' ? bytesOf(a.model) : a.kind))).toEqual([bytesOf(result.model)])
     expect(recipe).toEqual(result.recipe)
   })
 
   it('plans anew for another backend, with the ranges of the file, and has no recipe then', async () => {
-    const { artifacts, plan, recipe } = await exportModel(saved(), { engine, target: 'onnxruntime-arm' })
+    const { artifacts, plan, recipe } = await exportModel(saved(), {
+      engine,
+      target: 'onnxruntime-arm',
+      forms: 'first',
+    })
     expect(plan.target).toBe('onnxruntime-arm')
     expect(plan.tensors.find((t) => t.role === 'activation')?.spec.signed).toBe(true)
     expect(recipe).toBeUndefined()

@@ -9,6 +9,7 @@ export {
 } from './fake-quantize-graph.ts'
 export { type QuantForm, qdqObstacle, qdqObstacles, requiredOpset } from './form.ts'
 export * from './formats/index.ts'
+export { activationRegion, type Region } from './fusion-shapes.ts'
 export * from './granularity.ts'
 export * from './groups.ts'
 export * from './integer-share.ts'
