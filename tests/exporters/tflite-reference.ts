@@ -177,6 +177,8 @@ class Machine {
 
   ADD = (): number[] => this.#both((a, b) => a + b)
   MUL = (): number[] => this.#both((a, b) => a * b)
+  MAXIMUM = (): number[] => this.#both(Math.max)
+  MINIMUM = (): number[] => this.#both(Math.min)
   RELU = (): number[] => this.#x().map((v) => Math.max(v, 0))
   LOGISTIC = (): number[] => this.#x().map((v) => 1 / (1 + Math.exp(-v)))
   QUANTIZE = (): number[] => [...this.#x()]
@@ -244,6 +246,14 @@ class Machine {
           flat(this.#shape(0), [n, Math.floor(y / b), Math.floor(x / b), ((y % b) * b + (x % b)) * c + k])
         ] as number,
     )
+  }
+
+  SPACE_TO_DEPTH(): number[] {
+    const [b, c] = [this.#option('blockSize'), this.#shape(0)[3] as number]
+    return places(this.#shape('out')).map(([n = 0, y = 0, x = 0, k = 0]) => {
+      const block = Math.floor(k / c)
+      return this.#x()[flat(this.#shape(0), [n, y * b + Math.floor(block / b), x * b + (block % b), k % c])] as number
+    })
   }
 
   RESIZE_NEAREST_NEIGHBOR(): number[] {

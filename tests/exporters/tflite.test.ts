@@ -173,15 +173,30 @@ describe('tflite', () => {
     expect(new Set(scales).size).toBe(1)
   })
 
-  it('fixes the result of Softmax at 1/256 and −128, and refuses a plan that has another', async () => {
+  it.each([
+    ['DepthToSpace', 'mode = "CRD", ', '1,1,6,6', '1,4,3,3'],
+    ['DepthToSpace', '', '1,1,6,6', '1,4,3,3'],
+    ['SpaceToDepth', '', '1,16,3,3', '1,4,6,6'],
+  ] as const)('rearranges channels as ONNX does: %s %s', async (type, mode, output, input) => {
+    const body = `<float32[4,4,1,1] k = {${numbersLike(16)}}> { a = Conv(x, k) y = ${type}<${mode}blocksize = 2>(a) }`
+    const { types } = await written(text(body, input, output))
+    expect(types.filter((t) => t.includes('SPACE') || t.includes('DEPTH'))).toHaveLength(1)
+  })
+
+  it('fixes the result of Softmax at 1/256 and −128, and converts where the plan has another', async () => {
     const body = `<float32[4,3] f = {${numbersLike(12)}}, float32[3,2] g = {${numbersLike(6)}}> { l = MatMul(x, f) s = Softmax(l) y = MatMul(s, g) }`
     const { graph, cx } = await written(text(body, '2,4', '2,2'))
     const result = graph.tensors[graph.operators.find((op) => op.type === 'SOFTMAX')?.outputs[0] as number]
     expect(result?.quantization).toMatchObject({ scale: [1 / 256], zeroPoint: [-128] })
     const group = cx.plan.tensors.find((t) => t.value === 's')?.group as string
     const other = { ...(cx.params.get(group) as QuantParams), scale: [0.5] }
-    const found = tflite.check({ ...cx, params: new Map(cx.params).set(group, other) })
-    expect(found.map((d) => [d.code, d.at?.node])).toEqual([['EXPORT_OPERATOR', 'Softmax']])
+    const converted = readFlatbuffer(bytesOf(tflite, { ...cx, params: new Map(cx.params).set(group, other) }))
+    expect(converted.operators.map((op) => op.type)).toEqual([
+      'FULLY_CONNECTED',
+      'SOFTMAX',
+      'QUANTIZE',
+      'FULLY_CONNECTED',
+    ])
   })
 
   it('refuses, naming each, operators that TFLite has not, open sizes, and specs that are not int8', async () => {
@@ -200,6 +215,19 @@ describe('tflite', () => {
     expect(tflite.check({ ...fine, plan }).map((d) => [d.code, d.data?.tensors])).toEqual([
       ['EXPORT_HOLDS', ['x', 'y']],
     ])
+  })
+
+  it('clips behind the kernel where it has no activation for it', async () => {
+    const body = `<${small}, float32[] lo = {-0.5}, float32[] hi = {0.7}> { a = Conv<pads = [1, 1, 1, 1]>(x, w, b) y = Clip(a, lo, hi) }`
+    const model = text(body)
+    inferShapes(model, { ops: defaultOps })
+    const feeds = [randomFeeds(model, 3)]
+    const fuse = [{ name: 'Clip', hosts: ['Conv'], chain: ['Clip'], clips: 'accumulator' as const }]
+    const cx = await measuredPlan('net', model, { ...int8Target, fuse }, memoryData(feeds))
+    const wide = { ...(cx.params.get('y') as QuantParams), scale: [0.02], zeroPoint: [3] }
+    const { graph, worst } = await compare({ ...cx, params: new Map(cx.params).set('y', wide) }, feeds)
+    expect(graph.operators.map((op) => op.type)).toEqual(['CONV_2D', 'MAXIMUM', 'MINIMUM'])
+    expect(worst).toBeLessThan(1.5)
   })
 
   it('keeps float operators between DEQUANTIZE and QUANTIZE', async () => {

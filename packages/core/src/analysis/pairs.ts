@@ -23,9 +23,17 @@ export function pairValues(reference: Model, candidate: Model, ops: OpRegistry):
     node.outputs.flatMap((value) => {
       const match = value && values.get(value.name)
       if (!value || !match?.producer || !areComparable(value, match) || isAbsorbed(match, ops)) return []
-      return [{ name: value.name, node, reference: value, candidate: seenByReaders(match, ops) }]
+      const { made, by } = withoutActivation(value, node, values, ops)
+      return [{ name: made.name, node: by, reference: made, candidate: seenByReaders(match, ops) }]
     }),
   )
+}
+
+/** Where the candidate has no activation any more, because its codes end there, the tensor before it is the one behind it. */
+function withoutActivation(value: Value, node: Node, candidate: ReadonlyMap<string, Value>, ops: OpRegistry) {
+  const [activation] = isAbsorbed(value, ops) ? value.consumers() : []
+  const made = activation?.outputs[0]
+  return activation && made && !candidate.has(made.name) ? { made, by: activation } : { made: value, by: node }
 }
 
 /** Floats whose shapes do not contradict each other: unrelated networks share names such as `output`. */

@@ -11,7 +11,7 @@ export const floatModel = ({ name, model }: ExportContext): Artifact => ({
 })
 
 /**
- * The same with weights on their grids, for backends that derive scales of weights from the weights: where the outermost codes are
+ * The same with weights on their grids, under a name of its own, for backends that derive scales of weights from the weights: where the outermost codes are
  * in use they arrive at the scales of the plan, and at its codes however they round. MQBench's exporters clip the weights, which
  * does not suffice for affine grids, whose ends move when the zero point is rounded.
  */
@@ -22,7 +22,7 @@ export function snappedModel(cx: ExportContext): Artifact {
     const isShared = value?.consumers().some((node) => !tensor.readers.includes(node.name))
     if (value?.constant && !isShared) value.constant = snapped(value.constant, params)
   }
-  return floatModel(cx)
+  return { ...floatModel(cx), name: `${cx.name}.snapped.onnx` }
 }
 
 const snapped = (data: Tensor, params: QuantParams): Tensor =>

@@ -16,6 +16,12 @@ export interface ImportContext {
   readonly dynamic: Set<Node>
 }
 
+/** QuantizeLinear of ONNX or of ONNX Runtime's domain, which had 4 and 16 bits first. */
+export const isQuantize = (node: Node): boolean => node.opType === 'QuantizeLinear' && isOnnx(node)
+export const isDequantize = (node: Node): boolean => node.opType === 'DequantizeLinear' && isOnnx(node)
+
+const isOnnx = ({ domain }: Node): boolean => domain === '' || domain === 'com.microsoft'
+
 /** The data of an initializer that no caller can replace. */
 export const constantOf = (value: Value | null | undefined, graph: Graph): Tensor | undefined =>
   value?.constant && value.producer === null && !graph.isInput(value) ? value.constant : undefined
@@ -33,6 +39,25 @@ const SUFFIX = /_(quantized|QuantizeLinear|DequantizeLinear)(_Output|_Input)?(_\
 
 /** The name that a tensor had before it was quantized, as far as its name tells. */
 export const plainName = (name: string): string => name.replace(SUFFIX, '') || name
+
+/**
+ * A name for the real values of codes: their own without the suffix. Codes that have none make room, unless they are an output, and so
+ * do real values that the file has already, which go with their DequantizeLinear.
+ */
+export function realName(codes: Value, { names, graph }: ImportContext): string {
+  const plain = plainName(codes.name)
+  const holder =
+    codes.name === plain
+      ? codes
+      : codes
+          .consumers()
+          .filter(isDequantize)
+          .map((n) => n.outputs[0])
+          .find((v) => v?.name === plain)
+  if (!holder || graph.isOutput(holder)) return names.value(plain)
+  holder.name = names.value(`${plain}_${holder === codes ? 'quantized' : 'dequantized'}`)
+  return plain
+}
 
 /** Adds a node of one output at a place, and returns that output. */
 export function addOp(

@@ -1,8 +1,9 @@
 import { asTensor, type Node, replaceAllUses, Tensor, tensorType, type Value } from '../ir/index.ts'
 import { dequantize, type QuantParams, quantize } from '../quant/index.ts'
 import { must } from '../util/index.ts'
-import { constantOf, type ImportContext, keep, plainName } from './context.ts'
-import { isDequantize, isQuantize, type Quantizer, readQuantizer, sameParams } from './quantizer.ts'
+import { constantOf, type ImportContext, isDequantize, isQuantize, keep, plainName } from './context.ts'
+import { isFakeQuantize, readFakeQuantize } from './fake-quantize.ts'
+import { type Quantizer, readQuantizer, sameParams } from './quantizer.ts'
 
 /** A tensor of the float network that the file quantizes, in one form. */
 export interface Entry {
@@ -22,6 +23,7 @@ export function collectEntries(cx: ImportContext): Entry[] {
     if (node.graph !== cx.graph) continue
     if (isQuantize(node)) collector.quantize(node)
     else if (isDequantize(node)) collector.dequantize(node)
+    else if (isFakeQuantize(node)) collector.fakeQuantize(node)
   }
   // What nothing reads was dead in the file.
   return collector.entries.filter((e) => e.readers.size > 0 || e.graphOutput)
@@ -63,9 +65,16 @@ class Collector {
     else this.#openInput(codes, quantizer, readers)
   }
 
+  /** Both in one node, which leaves constants in float. */
+  fakeQuantize(node: Node): void {
+    const value = must(node.inputs[0], 'input of FakeQuantize')
+    const quantizer = this.#read(node, () => undefined)
+    if (quantizer) this.#bypass(node, value, this.#entry(value, quantizer))
+  }
+
   /** The quantizer, unless something stands in the way; then the node is kept and reported. */
   #read(node: Node, obstacle: (found: Quantizer) => string | undefined): Quantizer | undefined {
-    const found = readQuantizer(node, this.#cx)
+    const found = isFakeQuantize(node) ? readFakeQuantize(node, this.#cx) : readQuantizer(node, this.#cx)
     const why = typeof found === 'string' ? found : obstacle(found)
     if (why !== undefined) keep(node, why, this.#cx)
     return why !== undefined || typeof found === 'string' ? undefined : found
@@ -99,7 +108,7 @@ class Collector {
     const real = must(dequantize.outputs[0], 'output of DequantizeLinear')
     for (const reader of real.consumers()) {
       if (isQuantize(reader)) this.#reportAgain(reader, value, entry)
-      else entry.readers.add(reader)
+      else this.#addReader(reader, value, entry)
     }
     const wasOutput = graph.isOutput(real)
     replaceAllUses(real, value)
@@ -108,6 +117,14 @@ class Collector {
     if (graph.isOutput(value)) entry.graphOutput = true
     // A name that could not be handed on is carried by an Identity, which reads the quantized tensor.
     else for (const reader of value.consumers()) if (reader.opType === 'Identity') entry.readers.add(reader)
+  }
+
+  #addReader(reader: Node, value: Value, entry: Entry): void {
+    if (reader.inputs.includes(value) && !entry.readers.has(reader)) {
+      const text = `"${reader.name}" reads "${value.name}" in two forms, and the plan gives it one`
+      this.#cx.diagnostics.warn('IMPORT_MIXED', text, { at: { node: reader.name, value: value.name } })
+    }
+    entry.readers.add(reader)
   }
 
   #reportAgain(quantize: Node, value: Value, entry: Entry): void {

@@ -2,6 +2,7 @@ import { nodeEngine } from '@fewbit/engine-node'
 import { FIXTURE_NAMES, fixture, outputError, randomFeeds } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
 import type { Feeds, LoadOptions } from '../engine/index.ts'
+import { EXPORTERS } from '../exporters/index.ts'
 import { cloneModel, type Model, nameNodes, parseModel, printModel, serializeModel, valuesByName } from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
 import { checkStage, inferShapes } from '../passes/index.ts'
@@ -41,7 +42,7 @@ function quantized(name: (typeof FIXTURE_NAMES)[number]) {
   const plan = planQuantization(float, onnxruntime, defaultOps)
   const ranges = measuredTensors(plan).map((t, i) => [t.value, { lo: -1 - i / 7, hi: 2 + i / 3 }] as const)
   const params = resolveParams(float, plan, { activations: new Map(ranges) }, new Diagnostics())
-  return { plan, params, model: materialize(cloneModel(float), plan, params) }
+  return { float, plan, params, model: materialize(cloneModel(float), plan, params) }
 }
 
 describe('importQuantized on what fewbit wrote', () => {
@@ -73,6 +74,53 @@ describe('importQuantized on what fewbit wrote', () => {
 
   it('refuses a float model', () => {
     expect(() => importQuantized(fixture('perceptron'), defaultOps)).toThrow(/IMPORT_FLOAT/)
+  })
+})
+
+describe('importQuantized on what the exporters write', () => {
+  const facts = ({ plan, params }: Pick<ImportedModel, 'plan' | 'params'>, digits: number) =>
+    plan.tensors
+      .map(({ value, role, group, readers, graphOutput = false }) => {
+        const { scale = [], zeroPoint = [] } = params.get(group) ?? {}
+        return `${role} ${value} ${readers} ${graphOutput} ${scale.map((s) => s.toPrecision(digits))} ${zeroPoint}`
+      })
+      .sort()
+  const written = (name: (typeof FIXTURE_NAMES)[number], by: 'qoperator' | 'openvino') => {
+    const own = quantized(name)
+    const cx = { name, model: cloneModel(own.float), plan: own.plan, params: own.params, target: onnxruntime }
+    const [file] = EXPORTERS[by].emit(cx)
+    if (file?.kind !== 'model') throw new Error('no model')
+    return { own, imported: importQuantized(file.model, defaultOps, { target: onnxruntime }) }
+  }
+
+  // exported-shapes has an Identity, behind which the integer form of the graph has codes too.
+  it.each(FIXTURE_NAMES.filter((name) => name !== 'exported-shapes'))('finds %s in integer operators', (name) => {
+    const { own, imported } = written(name, 'qoperator')
+    expect(facts(imported, 9)).toEqual(facts(own, 9))
+    expect(codes(imported)).toEqual([])
+    expect(checkStage(imported.model, 'float', defaultOps)).toEqual([])
+  })
+
+  it.each(FIXTURE_NAMES)('finds %s in FakeQuantize nodes', (name) => {
+    const { own, imported } = written(name, 'openvino')
+    const tensors = own.plan.tensors.filter((t) => t.role !== 'bias')
+    // Bounds are float32, so that scales come back to the sixth digit.
+    expect(facts(imported, 6)).toEqual(facts({ ...own, plan: { ...own.plan, tensors } }, 6))
+    expect(codes(imported)).toEqual([])
+    expect(imported.plan.tensors.filter((t) => t.role === 'weight').every((t) => t.spec.quantMin === -127)).toBe(true)
+  })
+
+  it('keeps FakeQuantize nodes that are no plain grid', () => {
+    const fake = (
+      low: number,
+      outLow: number,
+    ) => `main (float[1,2] x) => (float[1,2] y) <float[] l = {${low}}, float[] h = {1}, float[] o =
+      {${outLow}}> { y = org.openvinotoolkit::FakeQuantize<levels = 256>(x, l, h, o, h) }`
+    const why = (low: number, outLow: number) =>
+      taken(fake(low, outLow)).diagnostics.map((d) => d.message.split(': ')[1])
+    expect(why(0, 0)).toEqual([])
+    expect(why(0, 0.5)).toEqual(['it maps its input to another range'])
+    expect(why(-0.9, -0.9)).toEqual(['zero is none of its levels'])
   })
 })
 
@@ -184,6 +232,13 @@ describe('importQuantized on QDQ files of others', () => {
     expect(
       imported.plan.tensors.map((t) => `${t.value} ${t.group} ${imported.params.get(t.group)?.scale} ${t.readers}`),
     ).toEqual(['x x 0.5 one', 'x x@two 0.25 two'])
+  })
+
+  it('says where a node reads a tensor in two forms', () => {
+    const text = `main (float[1,2] x) => (float[1,2] y) <float[] a = {0.5}> { q = QuantizeLinear(x, a) d = DequantizeLinear(q, a)
+      e = DequantizeLinear(q, a) [add] y = Add(d, OTHER) }`
+    expect(codes(taken(text.replace('OTHER', 'x')))).toEqual(['IMPORT_MIXED'])
+    expect(codes(taken(text.replace('OTHER', 'e')))).toEqual([])
   })
 
   it('opens inputs and outputs that are codes, and says so', () => {

@@ -1,4 +1,5 @@
 import {
+  allGraphs,
   cloneModel,
   type Model,
   type Node,
@@ -38,6 +39,9 @@ export interface ImportOptions {
 /** True if some node of the main graph is a quantizer or computes with codes. */
 export const isQuantized = (model: Model, ops: OpRegistry): boolean =>
   [...model.graph.nodes].some((node) => isIntegerKernel(node) || isQuantizer(node, ops))
+
+/** True if some node of the main graph computes with codes itself: the operator-oriented form of quantized models. */
+export const hasIntegerKernels = (model: Model): boolean => [...model.graph.nodes].some(isIntegerKernel)
 
 const isQuantizer = (node: Node, ops: OpRegistry): boolean => ops.of(node)?.quant.traits?.includes('quantizer') === true
 
@@ -108,4 +112,9 @@ function sweep({ model, graph, ops }: ImportContext): void {
   const isScaling = (node: Node) => isQuantizer(node, ops) || (node.opType === 'Mul' && node.outputs[0]?.useCount === 0)
   for (const node of [...graph.nodes].reverse()) if (isScaling(node)) safeRemove(node)
   removeUnusedInitializers(model)
+  const used = new Set([...allGraphs(model)].flatMap((g) => [...g.nodes].map((node) => node.domain)))
+  for (const domain of QUANTIZER_DOMAINS) if (!used.has(domain)) model.opsets.delete(domain)
 }
+
+/** Domains that a file may import for its quantizers alone. */
+const QUANTIZER_DOMAINS = ['com.microsoft', 'org.openvinotoolkit']

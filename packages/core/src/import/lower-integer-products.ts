@@ -1,9 +1,8 @@
 import { type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
 import { intAttribute } from '../passes/node-attributes.ts'
 import { must } from '../util/index.ts'
-import { constantOf, type ImportContext, keep } from './context.ts'
+import { constantOf, type ImportContext, isQuantize, keep } from './context.ts'
 import { Lowering } from './lower.ts'
-import { isQuantize } from './quantizer.ts'
 
 const FLOAT: Readonly<Record<string, { readonly opType: string; readonly weightAxis: (rank: number) => number }>> = {
   ConvInteger: { opType: 'Conv', weightAxis: () => 0 },

@@ -1,6 +1,6 @@
-import { type Attribute, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { type Attribute, type Node, replaceAllUses, Tensor, Value } from '../ir/index.ts'
 import { must } from '../util/index.ts'
-import { addOp, constantOf, type ImportContext, plainName } from './context.ts'
+import { addOp, constantOf, type ImportContext, plainName, realName } from './context.ts'
 
 /** A tensor of codes with the parameters that its kernel is given beside it. */
 export interface Coded extends Parameters {
@@ -76,7 +76,8 @@ export class Lowering {
     const { node, cx } = this
     const result = must(node.outputs[0], 'output')
     const at = { before: node }
-    const real = addOp(cx, at, opType, inputs, { attributes, output: plainName(result.name) })
+    const output = new Value(realName(result, cx))
+    const real = addOp(cx, at, opType, inputs, { attributes, output })
     if (out) {
       node.setOutput(0, null)
       addOp(cx, at, 'QuantizeLinear', [real, out.scale, ...(out.zero ? [out.zero] : [])], { output: result })

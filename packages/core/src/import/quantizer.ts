@@ -2,7 +2,7 @@ import { asTensor, type Node, type Value } from '../ir/index.ts'
 import { intAttribute } from '../passes/node-attributes.ts'
 import { type Granularity, perChannel, perGroup, perTensor, type QuantParams, quantSpec } from '../quant/index.ts'
 import { type DType, dtypeInfo, integerRange } from '../util/index.ts'
-import { constantOf, type ImportContext } from './context.ts'
+import { constantOf, type ImportContext, isDequantize } from './context.ts'
 
 /** What one QuantizeLinear or DequantizeLinear says of its tensor. */
 export interface Quantizer {
@@ -10,12 +10,6 @@ export interface Quantizer {
   /** Equal for quantizers that read the same parameters in the same way: they stand for one choice of scale. */
   readonly key: string
 }
-
-export const isQuantize = (node: Node): boolean => node.opType === 'QuantizeLinear' && isOnnx(node)
-export const isDequantize = (node: Node): boolean => node.opType === 'DequantizeLinear' && isOnnx(node)
-
-/** ONNX's own quantizers and their twins in ONNX Runtime's domain, which came with 4 and 16 bits first. */
-const isOnnx = ({ domain }: Node): boolean => domain === '' || domain === 'com.microsoft'
 
 /**
  * Reads scale, zero point and layout (onnx.ai, QuantizeLinear-25 and DequantizeLinear-25). A zero point that is left out is 0, of
@@ -59,7 +53,7 @@ function layoutOf(node: Node, count: number, rank: number | undefined): Granular
   return count === 1 ? perTensor() : perChannel(from0)
 }
 
-function identity(value: Value, ids: Map<Value, number>): number {
+export function identity(value: Value, ids: Map<Value, number>): number {
   const known = ids.get(value) ?? ids.size
   ids.set(value, known)
   return known

@@ -43,6 +43,39 @@ describe('analyze', () => {
     expect(found).toMatchObject({ data: 'memory', samples: 3, synthetic: false })
   })
 
+  it('finds the tensors of integer operators under the names that they have in float', async () => {
+    // w = 0.5·w₀ by hand, so that c is half of the float one: noise a quarter of the signal, and x is on the grid.
+    const float = parseModel(
+      `<ir_version = 8, opset_import = ["": 17]> g (float32[N,2,1] x) => (float32[N,2,1] y) <float32[2,2] w = {4, 0, 0,
+      4}> { m = MatMul(t, w) y = Neg(m) }`
+        .replace('{ m =', '{ t = Transpose<perm = [0, 2, 1]>(x) m =')
+        .replace('[N,2,1] y', '[N,1,2] y'),
+    )
+    const file =
+      parseModel(`<ir_version = 8, opset_import = ["": 17]> g (float32[N,2,1] x) => (float32[N,1,2] y) <float32[] s = {0.0625}, uint8[] z
+      = {128}, int8[2,2] w_quantized = {2, 0, 0, 2}, float32[] ws = {1}, int8[] wz = {0}, float32[] ms = {0.125}> {
+      x_quantized = QuantizeLinear(x, s, z) t_quantized = Transpose<perm = [0, 2, 1]>(x_quantized)
+      m_quantized = QLinearMatMul(t_quantized, s, z, w_quantized, ws, wz, ms, z)
+      m = DequantizeLinear(m_quantized, ms, z) y = Neg(m) }`)
+    const found = await analyze(float, file, { engine, data })
+    expect(found.layers.map((l) => `${l.value} ${l.sqnr > 100 ? 'equal' : l.sqnr.toFixed(2)}`)).toEqual([
+      't equal',
+      'm 6.02',
+      'y 6.02',
+    ])
+  })
+
+  it('compares behind a Relu that the codes of the quantized network have taken over', async () => {
+    const text = (head: string, body: string) =>
+      parseModel(`<ir_version = 8, opset_import = ["": 17]> g (float32[N,2,1] x) =>
+      (float32[N,2,1] y) <float32[] k = {1}${head}> { m = Mul(x, k) ${body} }`)
+    const float = text('', 'r = Relu(m) y = Neg(r)')
+    const file = text(', float32[] s = {0.5}', 'q = QuantizeLinear(m, s) d = DequantizeLinear(q, s) y = Neg(d)')
+    // Before the Relu the two differ wherever x is negative.
+    const found = await analyze(float, file, { engine, data })
+    expect(found.layers.map((l) => `${l.value} ${l.opType} ${l.maxAbs}`)).toEqual(['r Relu 0', 'y Neg 0'])
+  })
+
   it('leaves both models as they are', async () => {
     const models = [model(11, 1), model(17, 2)] as const
     const before = models.map((m) => [...serializeModel(m)])

@@ -1,7 +1,9 @@
 import { graphwiseError, type LayerError, worstLayers } from '../analysis/index.ts'
 import type { Dataset } from '../engine/index.ts'
+import { hasIntegerKernels, importQuantized } from '../import/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
-import { convertOpset, inferShapesPass, runPasses } from '../passes/index.ts'
+import { convertOpset, inferShapes, inferShapesPass, runPasses } from '../passes/index.ts'
+import { materialize, requiredOpset } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
 import { loadOptionsFor } from './execution.ts'
 import { Run, type RunOptions } from './run.ts'
@@ -31,7 +33,10 @@ export interface Analysis {
  */
 export async function analyze(reference: Model, candidate: Model, options: AnalyzeOptions): Promise<Analysis> {
   const run = new Run(options)
-  const [a, b] = await run.stage('prepare', () => sameOpset(reference, candidate, run))
+  const [a, b] = await run.stage('prepare', async () => {
+    const [float, quantized] = await sameOpset(reference, candidate, run)
+    return [float, inPairs(quantized, run)] as const
+  })
   const limit = options.samples ?? 64
   const layers = await run.stage('analyze', (onProgress) =>
     graphwiseError(a, b, {
@@ -63,4 +68,20 @@ async function sameOpset(reference: Model, candidate: Model, run: Run): Promise<
   const opset = Math.max(reference.opset(), candidate.opset(), 13)
   for (const copy of copies) await runPasses(copy, [convertOpset(opset), inferShapesPass], run.passContext())
   return copies
+}
+
+/**
+ * The tensors of a network of integer kernels are codes under other names. Written with quantizers instead, which the engine fuses to the
+ * same kernels, it can be compared layer by layer. What the import cannot hold completely is compared as it is.
+ */
+function inPairs(quantized: Model, run: Run): Model {
+  if (!hasIntegerKernels(quantized)) return quantized
+  const { model, plan, params, diagnostics } = importQuantized(quantized, run.ops)
+  const isWhole = diagnostics.every((d) => d.level === 'info')
+  return isWhole && model.opset() >= requiredOpset(plan) ? typed(materialize(model, plan, params), run) : quantized
+}
+
+function typed(model: Model, { ops }: Run): Model {
+  inferShapes(model, { ops })
+  return model
 }

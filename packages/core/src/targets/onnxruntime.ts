@@ -48,5 +48,5 @@ export const onnxruntime: Target = {
   fuse: fuse(CLIP_HOSTS, CLIPS, 'codes'),
   minOpset: 13,
   engine: 'onnxruntime',
-  exporters: ['qdq'],
+  exporters: ['qdq', 'qoperator', 'dynamic'],
 }

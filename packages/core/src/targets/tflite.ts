@@ -35,5 +35,5 @@ export const tflite: Target = {
   },
   fuse: fuse(['Conv', 'ConvTranspose', 'Gemm', 'Add', 'Sub', 'Mul'], CLIPS, 'accumulator'),
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['tflite', 'qdq'],
 }

@@ -1,7 +1,8 @@
 import type { Node, Value } from '../../ir/index.ts'
+import type { TfQuantization } from './graph.ts'
 import { inOrder, type Order } from './order.ts'
 import { ACTIVATION, type OperatorName } from './schema.ts'
-import { input, intAttr, keepScale, refuse, type Task, type Translate } from './task.ts'
+import { fixedScale, input, intAttr, keepScale, refuse, type Task, type Translate } from './task.ts'
 
 /** The operands of an elementwise operator in one order of axes, constants spread over all axes. */
 function operands(task: Task, values: readonly Value[]): { tensors: number[]; order: Order } {
@@ -42,30 +43,30 @@ export const unary =
     task.lowering.builder.op(type, [tensor], [task.lowering.define(task.result, task.form, order)], options(task))
   }
 
-/** Kernels whose int8 result has one scale and zero point by specification. */
-export const fixedResult =
-  (scale: number, zeroPoint: number, translate: Translate): Translate =>
+/** TFLite's int8 specification fixes these results. */
+const grid = (scale: number, zeroPoint: number): TfQuantization => ({ scale: [scale], zeroPoint: [zeroPoint], axis: 0 })
+const PROBABILITY = grid(1 / 256, -128)
+const UNIT = grid(1 / 128, 0)
+
+const fixedUnary =
+  (type: OperatorName, fixed: TfQuantization): Translate =>
   (task) => {
-    const found = task.form === 'codes' ? task.lowering.quantization(task.result) : undefined
-    if (found && (found.scale[0] !== scale || found.zeroPoint[0] !== zeroPoint)) {
-      const is = `${found.scale[0]} and ${found.zeroPoint[0]}`
-      refuse(
-        task,
-        `TFLite fixes its result's scale at ${scale} and its zero point at ${zeroPoint}, and the plan has ${is}`,
-      )
-    }
-    translate(task)
+    const { tensor, order } = task.lowering.read(input(task), task.form)
+    fixedScale(task, order, fixed, (made) => task.lowering.builder.op(type, [tensor], [made]))
   }
+
+export const sigmoid = fixedUnary('LOGISTIC', PROBABILITY)
+export const tanh = fixedUnary('TANH', UNIT)
 
 /** Over the last axis, which is where TFLite works. */
 export const softmax: Translate = (task) => {
-  const { lowering, form, result } = task
-  const shape = lowering.shape(input(task))
-  const axis = (intAttr(task, 'axis') + shape.length) % shape.length
+  const { lowering, form } = task
+  const rank = lowering.shape(input(task)).length
+  const axis = (intAttr(task, 'axis') + rank) % rank
   const held = lowering.orderOf(input(task))
-  const others = held.filter((a) => a !== axis)
-  const { tensor, order } = lowering.read(input(task), form, held.at(-1) === axis ? held : [...others, axis])
-  lowering.builder.op('SOFTMAX', [tensor], [lowering.define(result, form, order)], { beta: 1 })
+  const wanted = held.at(-1) === axis ? held : [...held.filter((a) => a !== axis), axis]
+  const { tensor, order } = lowering.read(input(task), form, wanted)
+  fixedScale(task, order, PROBABILITY, (made) => lowering.builder.op('SOFTMAX', [tensor], [made], { beta: 1 }))
 }
 
 /** Bounds of a Relu or Clip; undefined where they are computed. */

@@ -85,5 +85,5 @@ export class TfBuilder {
   }
 }
 
-const NEVER_LATER: ReadonlySet<OperatorName> = new Set(['RESHAPE', 'DEPTH_TO_SPACE', 'HARD_SWISH'])
+const NEVER_LATER: ReadonlySet<OperatorName> = new Set(['RESHAPE', 'DEPTH_TO_SPACE', 'SPACE_TO_DEPTH', 'HARD_SWISH'])
 const INT8_VERSION: Partial<Record<OperatorName, number>> = { CONV_2D: 3, DEPTHWISE_CONV_2D: 3, FULLY_CONNECTED: 4 }

@@ -34,7 +34,7 @@ export class Lowering {
   readonly plan: QuantPlan
   readonly params: ParamsTable
   readonly ops: OpRegistry
-  readonly #encodings: ReadonlyMap<string, QuantParams>
+  readonly #encodings: Map<string, QuantParams>
   readonly #held = new Map<Value, { form: Form; stored: Stored }[]>()
   readonly #inputs = new Map<Value, number>()
 
@@ -63,6 +63,12 @@ export class Lowering {
   /** How a value is quantized, constants aside. */
   encoding(value: Value): QuantParams | undefined {
     return this.#encodings.get(value.name)
+  }
+
+  /** Quantizes a value like another one. */
+  lend(value: Value, from: Value): void {
+    const params = this.encoding(from)
+    if (params) this.#encodings.set(value.name, params)
   }
 
   /** Scale and zero point of a value in int8. */

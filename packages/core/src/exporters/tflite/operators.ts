@@ -1,6 +1,6 @@
-import { batchNormalization, binary, clip, fixedResult, softmax, unary } from './elementwise.ts'
+import { batchNormalization, binary, clip, sigmoid, softmax, tanh, unary } from './elementwise.ts'
 import { concat, gather, identity, pad, reshape, slice, split, transpose } from './layout.ts'
-import { averagePool, depthToSpace, globalAveragePool, maxPool, reduceMean, resize } from './pooling.ts'
+import { averagePool, depthToSpace, globalAveragePool, maxPool, reduceMean, resize, spaceToDepth } from './pooling.ts'
 import { conv, gemm, matmul } from './products.ts'
 import type { Translate } from './task.ts'
 
@@ -12,19 +12,22 @@ export const TRANSLATIONS: Readonly<Record<string, Translate>> = {
   Add: binary('ADD'),
   Sub: binary('SUB'),
   Mul: binary('MUL'),
+  Max: binary('MAXIMUM'),
+  Min: binary('MINIMUM'),
   Relu: clip,
   Clip: clip,
   LeakyRelu: unary('LEAKY_RELU', ({ attrs }) => ({ alpha: attrs.alpha as number })),
   HardSwish: unary('HARD_SWISH'),
-  Sigmoid: fixedResult(1 / 256, -128, unary('LOGISTIC')),
-  Tanh: fixedResult(1 / 128, 0, unary('TANH')),
-  Softmax: fixedResult(1 / 256, -128, softmax),
+  Sigmoid: sigmoid,
+  Tanh: tanh,
+  Softmax: softmax,
   BatchNormalization: batchNormalization,
   MaxPool: maxPool,
   AveragePool: averagePool,
   GlobalAveragePool: globalAveragePool,
   ReduceMean: reduceMean,
   DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
   Resize: resize,
   Concat: concat,
   Reshape: reshape,

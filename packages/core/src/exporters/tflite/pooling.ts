@@ -70,6 +70,15 @@ export const depthToSpace: Translate = (task) => {
   keepScale(task, x, NHWC, (made) => lowering.builder.op('DEPTH_TO_SPACE', [source], [made], { blockSize: block }))
 }
 
+/** Both put the rows and columns of a block in front of its channels. */
+export const spaceToDepth: Translate = (task) => {
+  const { lowering, form } = task
+  const x = input(task)
+  const { tensor } = lowering.read(x, form, NHWC)
+  const options = { blockSize: intAttr(task, 'blocksize') }
+  keepScale(task, x, NHWC, (made) => lowering.builder.op('SPACE_TO_DEPTH', [tensor], [made], options))
+}
+
 function blocksFirst(task: Task, tensor: number, block: number): number {
   const { lowering, form } = task
   const { builder } = lowering

@@ -90,6 +90,7 @@ export const OPERATORS = {
   RESHAPE: operator(22, 17),
   RESIZE_BILINEAR: operator(23, 15, { alignCorners: bool(2), halfPixelCenters: bool(3) }),
   SOFTMAX: operator(25, 9, { beta: float32(0) }),
+  SPACE_TO_DEPTH: operator(26, 19, { blockSize: int32(0) }),
   TANH: operator(28),
   PAD: operator(34, 22),
   GATHER: operator(36, 23, { axis: int32(0) }),

@@ -1,5 +1,6 @@
 import type { Node, Value } from '../../ir/index.ts'
 import { must, problem } from '../../util/index.ts'
+import type { TfQuantization } from './graph.ts'
 import type { Form, Lowering } from './lowering.ts'
 import { type Order, shapeIn } from './order.ts'
 import type { ActivationName } from './schema.ts'
@@ -50,11 +51,28 @@ export function numbersOf(task: Task, i: number): readonly number[] | undefined 
  */
 export function keepScale(task: Task, from: Value, order: Order, emit: (tensor: number) => void): void {
   const { lowering, form, result } = task
-  if (lowering.sameScale(from, result, form)) {
+  const same = lowering.sameScale(from, result, form)
+  const grid = same ? undefined : lowering.quantization(from)
+  onGrid(task, order, grid, emit)
+}
+
+/** The result of a kernel whose int8 specification fixes scale and zero point, with a QUANTIZE where the plan has others. */
+export function fixedScale(task: Task, order: Order, fixed: TfQuantization, emit: (tensor: number) => void): void {
+  const { lowering, form, result } = task
+  const planned = form === 'codes' ? lowering.quantization(result) : undefined
+  const same = !planned || (planned.scale[0] === fixed.scale[0] && planned.zeroPoint[0] === fixed.zeroPoint[0])
+  onGrid(task, order, same ? undefined : fixed, emit)
+}
+
+/** Straight to the result, or to a tensor on a grid of its own and from there. */
+function onGrid(task: Task, order: Order, grid: TfQuantization | undefined, emit: (tensor: number) => void): void {
+  const { lowering, form, result } = task
+  if (!grid) {
     emit(lowering.define(result, form, order))
     return
   }
-  const tensor = lowering.temporary(`${result.name}_kept`, shapeIn(order, lowering.shape(result)), form, from)
+  const shape = shapeIn(order, lowering.shape(result))
+  const tensor = lowering.builder.tensor({ name: `${result.name}_kept`, type: 'INT8', shape, quantization: grid })
   emit(tensor)
   lowering.builder.op('QUANTIZE', [tensor], [lowering.define(result, form, order)])
 }

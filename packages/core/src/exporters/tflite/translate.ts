@@ -15,7 +15,6 @@ import type { ExportContext } from '../define.ts'
 import { activationEncodings } from '../encodings.ts'
 import { boundsOf } from './elementwise.ts'
 import type { TfGraph } from './graph.ts'
-import { quantizationOf } from './int8.ts'
 import { type Form, Lowering } from './lowering.ts'
 import { TRANSLATIONS } from './operators.ts'
 import { inOrder } from './order.ts'
@@ -110,17 +109,32 @@ class Translator {
   #node(node: Node): void {
     const form = this.#formOf(node)
     const chain = form === 'codes' ? this.#chain(node) : []
-    const task: Task = {
-      node,
-      form,
-      result: must((chain.at(-1) ?? node).outputs[0], 'output'),
-      activation: 'NONE',
-      lowering: this.#lowering,
-      attrs: this.#attrs(node),
-    }
-    const translation = TRANSLATIONS[node.qualifiedType] ?? refuse(task, 'fewbit knows no TFLite operator for it')
-    translation({ ...task, activation: activationOf(task, chain) })
+    const result = must((chain.at(-1) ?? node).outputs[0], 'output')
+    const task = this.#task(node, form, result)
+    const activation = activationOf(task, chain)
+    if (activation) this.#translate({ ...task, activation })
+    else this.#clippedBehind(task, chain)
     for (const taken of chain) this.#taken.add(taken)
+  }
+
+  /** Clips on codes behind the kernel: rounding is monotone, so that the codes are those of what was clipped before. */
+  #clippedBehind(task: Task, chain: readonly Node[]): void {
+    const steps = [task.node, ...chain]
+    const results = steps.map((node) => must(node.outputs[0], 'output'))
+    for (const value of results) this.#lowering.lend(value, task.result)
+    steps.forEach((node, i) => {
+      this.#translate(this.#task(node, 'codes', must(results[i], 'result')))
+    })
+  }
+
+  #task(node: Node, form: Form, result: Value): Task {
+    return { node, form, result, activation: 'NONE', lowering: this.#lowering, attrs: this.#attrs(node) }
+  }
+
+  #translate(task: Task): void {
+    const translation = TRANSLATIONS[task.node.qualifiedType]
+    if (!translation) refuse(task, 'fewbit knows no operator of TFLite for it')
+    else translation(task)
   }
 
   #attrs(node: Node): Readonly<Record<string, unknown>> {
@@ -161,27 +175,26 @@ const isFloat = (node: Node): boolean => node.outputs.some((v) => asTensor(v?.ty
 const dataInputs = (node: Node): number =>
   node.opType === 'Concat' ? node.inputs.length : ['Add', 'Sub', 'Mul', 'MatMul'].includes(node.opType) ? 2 : 1
 
-/** The kernel's own activation for a chain of Relu and Clip. */
-function activationOf(task: Task, chain: readonly Node[]): ActivationName {
-  if (chain.length === 0) return 'NONE'
+/** The kernel's own activation for a chain of Relu and Clip; undefined where it has none. */
+function activationOf(task: Task, chain: readonly Node[]): ActivationName | undefined {
   let [lo, hi] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (const node of chain) {
     const bounds = boundsOf(node) ?? refuse(task, `TFLite's kernel cannot take in ${node.opType} "${node.name}"`)
     lo = Math.max(lo, bounds.lo)
     hi = Math.min(hi, bounds.hi)
   }
+  if (lo === Number.NEGATIVE_INFINITY && hi === Number.POSITIVE_INFINITY) return 'NONE'
   if (lo === 0 && hi === Number.POSITIVE_INFINITY) return 'RELU'
   if (lo === 0 && hi === 6) return 'RELU6'
   if (lo === -1 && hi === 1) return 'RELU_N1_TO_1'
-  return endsWithin(task, lo, hi) ? 'NONE' : refuse(task, `TFLite's kernels do not clip at ${lo} and ${hi}`)
+  return endsWithin(task, lo, hi) ? 'NONE' : undefined
 }
 
 /** Codes that end within the bounds need no clipping; a float32 step beyond is the rounding of the scale. */
 function endsWithin(task: Task, lo: number, hi: number): boolean {
-  const params = task.lowering.encoding(task.result)
-  if (!params) return false
-  const { scale, zeroPoint } = quantizationOf(params)
-  const [s, z] = [scale[0] as number, zeroPoint[0] as number]
+  const found = task.lowering.quantization(task.result)
+  if (!found) return false
+  const [s, z] = [found.scale[0] as number, found.zeroPoint[0] as number]
   const step = 2 ** -20
   return (-128 - z) * s >= lo - step * Math.abs(lo) && (127 - z) * s <= hi + step * Math.abs(hi)
 }
