@@ -102,7 +102,8 @@ describe('a contract catches', () => {
     expect(await names({ ...onnxruntime, ops })).toEqual(['names operators that exist'])
     const moved = { ...onnxruntime.ops, Exp: { mode: 'pass', share: 'input0' } as const }
     expect(await names({ ...onnxruntime, ops: moved })).toEqual(['moves and accumulates only where operators do'])
-    expect(await names({ ...onnxruntime, exporters: ['no-such-form'] })).toEqual(['names exporters that exist'])
+    const forms = { ...onnxruntime, exporters: ['no-such-form'] }
+    expect(await names(forms)).toEqual(['names exporters and passes that exist'])
   })
 
   it('plans that break their promises', async () => {

@@ -35,12 +35,13 @@ export const PASSES = {
   'dead-code': deadCode,
   'deduplicate-initializers': deduplicateInitializers,
   'split-shared-weights': splitSharedWeights,
+  'batchnorm-to-conv': rulePass(RULES['batchnorm-to-conv']),
 } satisfies Record<string, Pass>
 
 export type PassName = keyof typeof PASSES
 
 /** Opt-in passes, which no default list holds. */
-const OPTIONAL: readonly PassName[] = ['split-shared-weights']
+const OPTIONAL: readonly PassName[] = ['split-shared-weights', 'batchnorm-to-conv']
 
 /** What `fewbit optimize` runs: everything that keeps the outputs and makes the graph smaller. */
 export const optimizePasses: readonly Pass[] = Object.entries(PASSES)

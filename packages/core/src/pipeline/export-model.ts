@@ -73,7 +73,7 @@ export async function replan(
   const { plan, params } = imported
   const planner = { ...kept(recipeIn(file), target), ...plannerOptions(options) }
   const at = async (opset?: number) => {
-    const float = await prepare(imported.model, run, opset)
+    const float = await prepare(imported.model, target, run, opset)
     return { float, ...retarget({ model: float, plan, params }, target, run.ops, planner) }
   }
   const first = await at(target.minOpset > imported.model.opset() ? target.minOpset : undefined)

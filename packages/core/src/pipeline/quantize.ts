@@ -158,12 +158,13 @@ const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Target => 
 
 /** The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8. */
 async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run) {
-  const float = await run.stage('prepare', () => prepare(model, run))
+  const target = findTarget(settings.target, run.registries.targets)
+  const float = await run.stage('prepare', () => prepare(model, target, run))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
   const needed = opsetFor(plan, targetOf(settings, run), run)
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
-  const raised = await run.stage('prepare', () => prepare(model, run, needed))
+  const raised = await run.stage('prepare', () => prepare(model, target, run, needed))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
 

@@ -322,6 +322,15 @@ describe('specs', () => {
     expect(plan(net(RESIDUAL), backend({ defaultScheme: 'w8' }), { scheme: 'w8a8' }).scheme).toBe('w8a8')
   })
 
+  it('leaves an Add of a constant in float where the backend takes it for a bias', () => {
+    const model =
+      net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] b, float32[4,4,1,1] v) => (float32[1,4,8,8] y) {
+      c = Conv(x, w) s = Add(c, b) t = Add(s, x) y = Conv(t, v) }`)
+    const Add: OpRule = { mode: 'integer', computedOperands: true }
+    const p = plan(model, backend({ ops: { ...onnxruntime.ops, Add }, dispatch: 'listed' }))
+    expect(reasons(p)).toMatchObject({ s: 'CONSTANT_OPERAND', t: 'INTEGER_LISTED' })
+  })
+
   it('takes the slopes of a PRelu for an operand in the codes of its input', () => {
     const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] slope) => (float32[1,4,8,8] y) {
       c = Conv(x, w) y = PRelu(c, slope) }`)

@@ -108,8 +108,14 @@ function attributeObstacle(node: Node, def: OpDef, rule: OpRule, { model, target
   return undefined
 }
 
-function operandObstacle(node: Node, def: OpDef, rule: OpRule, { data, bias }: Inputs): Reason | undefined {
+function operandObstacle(node: Node, def: OpDef, rule: OpRule, { data, bias, constants }: Inputs): Reason | undefined {
   if (data.length === 0) return reason('CONSTANT', 'all of its data is constant, so that it can be folded')
+  if (rule.computedOperands && constants.length > 0) {
+    return reason(
+      'CONSTANT_OPERAND',
+      'one operand is constant: it is a bias or a factor, which the backend keeps in float',
+    )
+  }
   const dynamic = rule.dynamicWeight ? undefined : data.find((i) => roleOf(def, i) === 'weight')
   if (dynamic !== undefined) {
     return reason('WEIGHT_DYNAMIC', `its weight "${node.inputs[dynamic]?.name}" is computed while the model runs`)

@@ -51,6 +51,8 @@ export interface OpRule {
   readonly floatOutput?: boolean
   /** The kernel takes a second operand that is not constant in the place of the weight. */
   readonly dynamicWeight?: boolean
+  /** Only where both operands are computed: with a constant one the node is a bias or a factor, which the backend adds in float. */
+  readonly computedOperands?: boolean
   /** Weights of any other rank get one scale per tensor. */
   readonly perChannelRank?: number
   /** Weight axis with a scale each, where the backend does not mean the output channels. */
@@ -140,6 +142,8 @@ export interface Target {
   readonly dispatch?: Dispatch
   /** What this backend is mostly asked for; default `w8a8`. */
   readonly defaultScheme?: string
+  /** Passes that run before planning, for networks with operators that the backend has in another form only. */
+  readonly rewrites?: readonly string[]
   /** By operator type; operators of other domains as `domain::Type`. Types that are missing stay float. */
   readonly ops: Readonly<Record<string, OpRule>>
   readonly fuse: readonly FusePattern[]

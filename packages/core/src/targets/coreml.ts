@@ -24,5 +24,5 @@ export const coreml: Target = {
   },
   fuse: fuse(['Conv', 'Gemm', 'Add'], CLIPS, 'accumulator'),
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['qdq', 'json'],
 }

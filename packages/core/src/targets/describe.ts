@@ -31,6 +31,7 @@ export function describeTarget(target: Target): TargetDescription {
       ['scheme', `${defaultScheme(target)} where none is asked for`],
       ['kernels', kernelText(target)],
       ['arithmetic', arithmeticText(target)],
+      ...rewriteFacts(target),
       ['quantizers', POINTS[target.points ?? 'both'] + (target.repeats === 'drop' ? REPEATS : '')],
       ['quantized nodes', DISPATCH[target.dispatch ?? 'neighbours'] + edgeText(target)],
       ['opset', `${target.minOpset} or later`],
@@ -47,6 +48,9 @@ const quantizesActivations = ({ bits }: Target): boolean => bits.activations.len
 
 const kernelText = ({ kernels }: Target): string =>
   `activations ${kernels.activations.join(', ') || 'float'}; weights ${kernels.weights.join(', ')}`
+
+const rewriteFacts = ({ rewrites = [] }: Target): TargetDescription['facts'] =>
+  rewrites.length > 0 ? [['rewrites', `${rewrites.join(', ')} before planning`]] : []
 
 const POINTS = {
   both: 'at what quantized nodes read and at what they make',
@@ -137,6 +141,7 @@ function conditions(rule: OpRule): string[] {
   return [
     ...(rule.floatOutput ? ['result may stay in float'] : []),
     ...(rule.dynamicWeight ? ['both operands may be computed'] : []),
+    ...(rule.computedOperands ? ['only where both operands are computed'] : []),
     ...(rule.perChannelRank ? [`a scale for each channel at rank ${rule.perChannelRank} only`] : []),
     ...(rule.channelAxis === undefined ? [] : [`weight scales along axis ${rule.channelAxis}`]),
     ...(rule.weights?.granularity ? [`weights with one scale for each ${rule.weights.granularity}`] : []),

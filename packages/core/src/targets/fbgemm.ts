@@ -16,7 +16,7 @@ export const fbgemm: Target = {
   name: 'fbgemm',
   title: 'PyTorch FBGEMM',
   source: 'docs/targets/fbgemm.md',
-  evidence: 'documentation',
+  evidence: 'engine',
   // 127 · 128 · 2 stays within the 16 bits that pairs of products are added in.
   activations: { bits: 8, signed: false, symmetric: false, codes: [0, 127], granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, granularity: 'channel' },
@@ -39,5 +39,5 @@ export const fbgemm: Target = {
   },
   fuse: fuse(['Conv', 'Gemm', 'MatMul', 'Add', 'Mul', 'BatchNormalization'], ['Relu'], 'accumulator'),
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['qdq', 'json'],
 }

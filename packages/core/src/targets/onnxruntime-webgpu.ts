@@ -20,5 +20,5 @@ export const onnxruntimeWebgpu: Target = {
   ops: each({ mode: 'weights' }, ['Conv', 'ConvTranspose', 'Gemm', 'MatMul']),
   fuse: [],
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['qdq', 'json'],
 }

@@ -48,5 +48,5 @@ export const onnxruntime: Target = {
   fuse: fuse(CLIP_HOSTS, CLIPS, 'codes'),
   minOpset: 13,
   engine: 'onnxruntime',
-  exporters: ['qdq', 'qoperator', 'dynamic'],
+  exporters: ['qdq', 'qoperator', 'dynamic', 'json'],
 }

@@ -13,7 +13,7 @@ export const openvino: Target = {
   name: 'openvino',
   title: 'OpenVINO CPU',
   source: 'docs/targets/openvino.md',
-  evidence: 'documentation',
+  evidence: 'engine',
   activations: { bits: 8, signed: true, symmetric: true, granularity: 'tensor', unsignedWherePossible: true },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bits: { weights: [7, 8], activations: [8] },
@@ -45,5 +45,5 @@ export const openvino: Target = {
   },
   fuse: fuse(HOSTS, POST_OPS, 'accumulator'),
   minOpset: 13,
-  exporters: ['openvino', 'qdq'],
+  exporters: ['openvino', 'qdq', 'json'],
 }

@@ -34,5 +34,5 @@ export const qnn: Target = {
   },
   fuse: fuse(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Add', 'Mul'], CLIPS, 'codes'),
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['aimet-0.6.1', 'aimet-1.0.0', 'qdq', 'json'],
 }

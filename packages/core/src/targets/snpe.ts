@@ -10,5 +10,5 @@ export const snpe: Target = {
   weights: { bits: 8, signed: false, symmetric: false, granularity: 'tensor' },
   bits: { weights: [8], activations: [8, 16] },
   kernels: { activations: ['uint8', 'uint16'], weights: ['uint8', 'uint16'] },
-  exporters: ['qdq'],
+  exporters: ['snpe', 'qdq', 'json'],
 }

@@ -24,7 +24,8 @@ export const tensorrt: Target = {
     ...each(INTEGER, ['Conv', 'ConvTranspose']),
     Gemm: PLAIN_GEMM,
     MatMul: { mode: 'integer', dynamicWeight: true },
-    ...each(INTEGER, ['Add', 'Mul', 'AveragePool', 'GlobalAveragePool']),
+    ...each({ mode: 'integer', computedOperands: true }, ['Add', 'Mul']),
+    ...each(INTEGER, ['AveragePool', 'GlobalAveragePool']),
     Concat: { mode: 'integer', share: 'all-inputs' },
     // They commute with quantizers: codes of the result are the result of the codes.
     ...each(MOVES, ['MaxPool', 'GlobalMaxPool', ...RESHAPES, ...REORDERS]),
@@ -35,5 +36,5 @@ export const tensorrt: Target = {
     ...fuse(['ConvTranspose', 'Gemm', 'MatMul', 'Add'], MATRIX_CHAINS, 'accumulator'),
   ],
   minOpset: 13,
-  exporters: ['qdq'],
+  exporters: ['qdq', 'tensorrt-cache', 'tensorrt-ranges', 'json'],
 }

@@ -20,6 +20,7 @@ export const tflite: Target = {
   rounding: 'half-even',
   dispatch: 'listed',
   fallback: 'none',
+  rewrites: ['batchnorm-to-conv'],
   ops: {
     ...each(INTEGER, ['Conv', 'ConvTranspose']),
     Gemm: { ...PLAIN_GEMM, weights: ONE_SCALE },
@@ -35,5 +36,5 @@ export const tflite: Target = {
   },
   fuse: fuse(['Conv', 'ConvTranspose', 'Gemm', 'Add', 'Sub', 'Mul'], CLIPS, 'accumulator'),
   minOpset: 13,
-  exporters: ['tflite', 'qdq'],
+  exporters: ['tflite', 'qdq', 'json'],
 }

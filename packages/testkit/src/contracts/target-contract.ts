@@ -1,7 +1,7 @@
 import type { Exporter } from '@fewbit/core/exporters'
 import { type Model, valuesByName } from '@fewbit/core/ir'
 import { defaultOps, type OpRegistry } from '@fewbit/core/ops'
-import { inferShapesPass, runPasses, structuralHash } from '@fewbit/core/passes'
+import { inferShapesPass, PASSES, runPasses, structuralHash } from '@fewbit/core/passes'
 import {
   groupsOf,
   planQuantization,
@@ -34,7 +34,7 @@ export function targetContract(target: Target, surroundings: TargetSurroundings)
   return [
     { name: 'names operators that exist', run: () => operatorsExist(target, ops) },
     { name: 'moves and accumulates only where operators do', run: () => agreesWithTraits(target, ops) },
-    { name: 'names exporters that exist', run: () => exportersExist(target, exporters) },
+    { name: 'names exporters and passes that exist', run: () => namesExist(target, exporters) },
     { name: 'plans every node once', run: onPlans(plansEveryNode) },
     { name: 'quantizes with specs that its kernels take', run: onPlans((made) => specsAllowed(made, target)) },
     { name: 'plans readers that read, and values that exist', run: onPlans(readersRead) },
@@ -76,10 +76,12 @@ function agreesWithTraits(target: Target, ops: OpRegistry): void {
   }
 }
 
-function exportersExist(target: Target, exporters: Readonly<Record<string, Exporter>>): void {
+function namesExist(target: Target, exporters: Readonly<Record<string, Exporter>>): void {
   demand(target.exporters.length > 0, () => 'the target has no exporter')
   const unknown = target.exporters.filter((name) => !Object.hasOwn(exporters, name))
   demand(unknown.length === 0, () => `no such exporters: ${unknown.join(', ')}`)
+  const passes = (target.rewrites ?? []).filter((name) => !Object.hasOwn(PASSES, name))
+  demand(passes.length === 0, () => `no such passes: ${passes.join(', ')}`)
 }
 
 function plansEveryNode(plan: QuantPlan, model: Model): void {

@@ -6,7 +6,7 @@ import type { RuleContext } from '../rule-context.ts'
 import { absorb, soleProducer } from '../surgery.ts'
 
 /** BatchNormalization at inference is y = a·x + c per channel, with a = γ/√(σ²+ε) and c = β − μ·a. */
-interface Affine {
+export interface Affine {
   readonly a: Float64Array
   readonly c: Float64Array
 }
@@ -98,7 +98,7 @@ function capture(
 }
 
 /** Reads a and c; declines in training mode, with computed parameters, or with one parameter per element (`spatial` 0). */
-function inferenceAffine(norm: Node, channels: number, cx: RuleContext): Affine | Decline {
+export function inferenceAffine(norm: Node, channels: number, cx: RuleContext): Affine | Decline {
   if (hasOpenAttributes(norm)) return decline('an attribute comes from the caller of the function')
   const training = intAttribute(norm, 'training_mode', 0) === 1 || norm.outputs.slice(1).some((o) => o !== null)
   if (training) return decline('the BatchNormalization is in training mode')

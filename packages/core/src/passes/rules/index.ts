@@ -1,4 +1,5 @@
 import type { Rule } from '../rule.ts'
+import { batchNormToConv } from './batchnorm-to-conv.ts'
 import { castLikeToCast } from './cast-like-to-cast.ts'
 import { eliminateDropout, eliminateIdentity } from './eliminate-identity.ts'
 import { eliminateNoop } from './eliminate-noop.ts'
@@ -12,6 +13,7 @@ import { foldScale, mergeBias } from './merge-bias.ts'
 
 /** Every rewrite rule by name. */
 export const RULES = {
+  'batchnorm-to-conv': batchNormToConv,
   'cast-like-to-cast': castLikeToCast,
   'eliminate-dropout': eliminateDropout,
   'eliminate-identity': eliminateIdentity,

@@ -54,6 +54,18 @@ async function expectDeclines(model: Model, name: RuleName, reason: RegExp) {
 
 const seeded = () => rng(3)
 
+describe('batchnorm-to-conv', () => {
+  const norm = (dims: readonly number[]) => modelOf(dims, (b, x) => batchNorm(b, b.op('Relu', [x]), 4, seeded()))
+
+  it.each([[[2, 4, 5]], [[2, 4, 5, 3]], [[1, 4, 2, 3, 3]]])('computes the same on %j', async (dims) => {
+    await expectFires(norm(dims), 'batchnorm-to-conv', ['Relu', 'Conv'], ROUNDED)
+  })
+
+  it('declines for a matrix', async () => {
+    await expectDeclines(norm([3, 4]), 'batchnorm-to-conv', /matrix/)
+  })
+})
+
 describe('fold-batchnorm', () => {
   const convNorm = (group: number, bias: boolean) =>
     modelOf([2, 4, 7, 7], (b, x) => {
