@@ -2,6 +2,7 @@ import { asTensor, type Node, replaceAllUses, Tensor, tensorType, type Value } f
 import { dequantize, type QuantParams, quantize } from '../quant/index.ts'
 import { must } from '../util/index.ts'
 import { constantOf, type ImportContext, isDequantize, isQuantize, keep, plainName } from './context.ts'
+import { earlyCodes } from './early-codes.ts'
 import { isFakeQuantize, readFakeQuantize } from './fake-quantize.ts'
 import { type Quantizer, readQuantizer, sameParams } from './quantizer.ts'
 
@@ -40,14 +41,16 @@ class Collector {
 
   /** QuantizeLinear and the DequantizeLinear nodes behind it. */
   quantize(node: Node): void {
-    const value = must(node.inputs[0], 'input of QuantizeLinear')
     const codes = must(node.outputs[0], 'output of QuantizeLinear')
-    const quantizer = this.#read(node, (found) => this.#strayReader(codes, found))
-    if (!quantizer) return
-    const entry = this.#entry(value, quantizer)
+    const found = this.#read(node, (quantizer) => this.#strayReader(codes, quantizer))
+    if (!found) return
+    const early = earlyCodes(node, found, this.#cx)
+    const value = early?.value ?? must(node.inputs[0], 'input of QuantizeLinear')
+    const entry = this.#entry(value, early?.quantizer ?? found)
     for (const dequantize of codes.consumers()) this.#bypass(dequantize, value, entry)
     if (this.#cx.graph.isOutput(codes)) this.#openOutput(codes, value, entry)
     this.#cx.graph.remove(node)
+    if (early) this.#cx.graph.remove(early.clip)
   }
 
   /** DequantizeLinear on codes that the file stores, or that the caller gives. */
