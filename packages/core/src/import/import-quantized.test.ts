@@ -6,8 +6,15 @@ import { EXPORTERS } from '../exporters/index.ts'
 import { cloneModel, type Model, nameNodes, parseModel, printModel, serializeModel, valuesByName } from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
 import { checkStage, inferShapes } from '../passes/index.ts'
-import { materialize, measuredTensors, planQuantization, planToText, resolveParams } from '../quant/index.ts'
-import { onnxruntime } from '../targets/index.ts'
+import {
+  materialize,
+  measuredTensors,
+  planQuantization,
+  planToText,
+  resolveParams,
+  type Target,
+} from '../quant/index.ts'
+import { onnxruntime, TARGETS } from '../targets/index.ts'
 import { Diagnostics } from '../util/index.ts'
 import { type ImportedModel, importQuantized } from './import-quantized.ts'
 
@@ -35,11 +42,11 @@ async function run(m: Model, feeds: Feeds, options: LoadOptions): Promise<Feeds>
 }
 
 /** A fixture network with parameters from ranges that are only numbers: they are told apart, and nothing else counts. */
-function quantized(name: (typeof FIXTURE_NAMES)[number]) {
+function quantized(name: (typeof FIXTURE_NAMES)[number], target: Target = onnxruntime) {
   const float = fixture(name)
   nameNodes(float.graph)
   inferShapes(float, { ops: defaultOps })
-  const plan = planQuantization(float, onnxruntime, defaultOps)
+  const plan = planQuantization(float, target, defaultOps)
   const ranges = measuredTensors(plan).map((t, i) => [t.value, { lo: -1 - i / 7, hi: 2 + i / 3 }] as const)
   const params = resolveParams(float, plan, { activations: new Map(ranges) }, new Diagnostics())
   return { float, plan, params, model: materialize(cloneModel(float), plan, params) }
@@ -61,6 +68,27 @@ describe('importQuantized on what fewbit wrote', () => {
     expect(lines(again(imported))).toEqual(lines(own.model))
     expect(codes(imported)).toEqual([])
   })
+
+  /** Patterns of activations, quantizers on inputs only, early code ends, alignment: habits that quantizers alone do not tell. */
+  it.each([TARGETS.tensorrt, TARGETS.openvino, TARGETS.fbgemm, TARGETS.tflite])(
+    'finds the decisions of $name again',
+    (target) => {
+      for (const name of FIXTURE_NAMES) {
+        const own = quantized(name, target)
+        const imported = importQuantized(own.model, defaultOps, { target })
+        const decisions = (plan: typeof own.plan) => plan.nodes.map((n) => `${n.node} ${n.decision}`)
+        expect(decisions(imported.plan)).toEqual(decisions(own.plan))
+        const ends = ({ plan, params }: Pick<ImportedModel, 'plan' | 'params'>) =>
+          plan.tensors
+            .filter((t) => t.role === 'activation')
+            .map((t) => {
+              const { quantMin, quantMax } = t.spec
+              return [t.value, quantMin, quantMax, params.get(t.group)?.scale]
+            })
+        expect(ends(imported)).toEqual(ends(own))
+      }
+    },
+  )
 
   it('takes target and scheme from the recipe, and the recipe out of the float network', () => {
     const own = quantized('perceptron').model

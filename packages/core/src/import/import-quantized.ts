@@ -67,10 +67,10 @@ export function importQuantized(model: Model, ops: OpRegistry, options: ImportOp
   sweep(cx)
   inferShapes(cx.model, { ops })
   const { tensors, params } = tensorPlans(entries, cx)
-  const nodes = nodePlans(tensors, params, cx, options.target)
+  const origin = planOrigin(model, tensors, options.target)
+  const nodes = nodePlans(tensors, params, cx, { target: options.target, scheme: origin.scheme })
   cx.model.metadata.delete('fewbit.recipe')
   const diagnostics = cx.diagnostics.list
-  const origin = planOrigin(model, tensors, options.target)
   return {
     model: cx.model,
     plan: { format: 'fewbit-plan', version: 1, ...origin, nodes, tensors, diagnostics },

@@ -1,7 +1,6 @@
 import { allGraphs, type Node, type Value } from '../ir/index.ts'
 import { inputRole, nodeMacs, type OpDef } from '../ops/index.ts'
 import {
-  coveredRange,
   type NodePlan,
   outputBounds,
   type ParamsTable,
@@ -9,7 +8,9 @@ import {
   type Target,
   type TensorPlan,
 } from '../quant/index.ts'
+import { endsWithin } from './code-ends.ts'
 import type { ImportContext } from './context.ts'
+import { plannedVerdicts } from './planned-verdicts.ts'
 
 type Verdict = readonly [decision: NodePlan['decision'], text: string]
 
@@ -21,14 +22,19 @@ export function nodePlans(
   tensors: readonly TensorPlan[],
   params: ParamsTable,
   cx: ImportContext,
-  target: Target | undefined,
+  { target, scheme }: { readonly target: Target | undefined; readonly scheme: string },
 ): NodePlan[] {
+  const planned = target ? plannedVerdicts(tensors, params, scheme, cx, target) : new Map<string, NodePlan>()
   const judge = new Judge(tensors, params, cx, target)
   const nodes: NodePlan[] = []
   for (const graph of allGraphs(cx.model)) {
     for (const node of graph.nodes) {
-      const [decision, text] =
-        graph === cx.graph ? judge.verdict(node) : (['float', 'it stands in a nested graph or a function'] as const)
+      const known = planned.get(node.name)
+      const [decision, text] = known
+        ? ([known.decision, `quantized in the file as ${target?.title} has it: ${known.reason.text}`] as const)
+        : graph === cx.graph
+          ? judge.verdict(node)
+          : (['float', 'it stands in a nested graph or a function'] as const)
       const macs = nodeMacs(node, cx.model, cx.ops)
       const reason = { code: 'IMPORTED', text }
       nodes.push({
@@ -124,16 +130,6 @@ class Judge {
     const fits = (p: Target['fuse'][number]) => p.hosts.includes(host.qualifiedType) && p.chain.join() === qualifiedType
     return this.#target?.fuse.some((p) => p.clips === 'accumulator' && fits(p)) ?? false
   }
-}
-
-/** Half a step of slack: bounds and scales are rounded apart. */
-function endsWithin(
-  bounds: { lo?: number; hi?: number },
-  params: NonNullable<ReturnType<ParamsTable['get']>>,
-): boolean {
-  const [scale = 1, zeroPoint = 0] = [params.scale[0], params.zeroPoint[0]]
-  const { lo, hi } = coveredRange({ scale, zeroPoint }, params.spec)
-  return lo >= (bounds.lo ?? -Infinity) - scale / 2 && hi <= (bounds.hi ?? Infinity) + scale / 2
 }
 
 const kernelTypes = ({ kernels }: Target, t: TensorPlan) =>
