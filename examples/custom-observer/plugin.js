@@ -3,7 +3,7 @@ const tukey = {
   name: 'tukey',
   summary: 'the quartiles and three times their distance beyond them',
   defaults: { fence: 3 },
-  wants: 'histogram',
+  wants: ['histogram'],
   range({ min, max, histogram }, _spec, { fence }) {
     const { width, first, counts } = histogram
     const total = counts.reduce((sum, n) => sum + n, 0)
