@@ -1,5 +1,6 @@
 import { asTensor, type Dim, graphValues, type Model, type Node, type Value } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
+import { dequantizedName } from '../quant/index.ts'
 import { isFloat } from '../util/index.ts'
 
 /** The same tensor in two versions of a network. */
@@ -24,7 +25,9 @@ export function pairValues(reference: Model, candidate: Model, ops: OpRegistry):
       const match = value && values.get(value.name)
       if (!value || !match?.producer || !areComparable(value, match) || isAbsorbed(match, ops)) return []
       const { made, by } = withoutActivation(value, node, values, ops)
-      return [{ name: made.name, node: by, reference: made, candidate: seenByReaders(match, ops) }]
+      // A quantized output of the graph is dequantized already: it kept the name.
+      const named = candidate.graph.isOutput(match) ? undefined : values.get(dequantizedName(value.name))
+      return [{ name: made.name, node: by, reference: made, candidate: named ?? seenByReaders(match, ops) }]
     }),
   )
 }
@@ -53,7 +56,7 @@ function isAbsorbed(value: Value, ops: OpRegistry): boolean {
   return hasTrait(reader, ops, 'fusable-activation')
 }
 
-/** Past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
+/** In models of others: past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
 function seenByReaders(value: Value, ops: OpRegistry): Value {
   const quantize = value.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === value)
   const codes = quantize?.outputs[0]

@@ -2,6 +2,7 @@ import type { Tensor, Value } from '../ir/index.ts'
 import { type Diagnostics, invariant, must } from '../util/index.ts'
 import { paramCount } from './granularity.ts'
 import type { QuantPlan, TensorPlan } from './plan.ts'
+import { powerOfTwo } from './power-of-two.ts'
 import type { QuantParams } from './spec.ts'
 
 /**
@@ -45,7 +46,8 @@ export function raiseForBias(
       const at = c % scale.length
       // Half a unit in the last place up, so that the rounded product does not fall below the limit again.
       const needed = (Math.abs(b) / (limit * inputScale)) * (1 + 2 ** -22)
-      if (needed > (scale[at] as number)) scale[at] = Math.fround(needed)
+      if (needed > (scale[at] as number))
+        scale[at] = weight.spec.powerOfTwo ? powerOfTwo(needed, 'ceil') : Math.fround(needed)
     })
   const raised = scale.filter((s, i) => s !== weight.scale[i]).length
   if (raised === 0) return

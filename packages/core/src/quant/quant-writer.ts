@@ -28,6 +28,9 @@ export interface QuantSite {
   readonly uses: readonly Use[]
 }
 
+/** Name of what readers of a quantized value see, where nobody else has it. */
+export const dequantizedName = (value: string): string => `${value}_dequantized`
+
 /** Writes quantized tensors into a graph, in the forms that there are of activations and of constants. */
 export class QuantWriter {
   readonly #graph: Graph
@@ -73,7 +76,7 @@ export class QuantWriter {
     const constant = (name: string, data: Tensor) => this.#initializer(name, data)
     const noise = params.spec.rounding === 'stochastic' ? { noise: this.#noise(value, shape) } : {}
     const real = fakeQuantizeGraph({ op, constant }, value, params, { name: value.name, shape, ...noise })
-    real.name = this.#names.value(`${value.name}_dequantized`)
+    real.name = this.#names.value(dequantizedName(value.name))
     real.type = value.type
     insertOn(value, chain, { uses, output: tensor.graphOutput === true })
   }
@@ -97,7 +100,7 @@ export class QuantWriter {
     const { params, value, uses } = site
     const data = must(value.constant, `constant "${value.name}"`)
     const numbers = fakeQuantize(data.numbers(), params, data.dims, this.#noiseOf(site, data.size))
-    replaceUses(uses, this.#initializer(`${value.name}_dequantized`, Tensor.float32(data.dims, numbers)))
+    replaceUses(uses, this.#initializer(dequantizedName(value.name), Tensor.float32(data.dims, numbers)))
   }
 
   /**
@@ -158,7 +161,7 @@ export class QuantWriter {
   }
 
   #dequantized(value: Value): Value {
-    return new Value(this.#names.value(`${value.name}_dequantized`), value.type)
+    return new Value(this.#names.value(dequantizedName(value.name)), value.type)
   }
 
   #once(key: string, make: () => Value[]): Value[] {

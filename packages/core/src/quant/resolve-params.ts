@@ -2,7 +2,7 @@ import { type Model, type Value, valuesByName } from '../ir/index.ts'
 import { type Diagnostics, must, problem } from '../util/index.ts'
 import { paramsFromRange } from './affine.ts'
 import { biasParams, raiseForBias } from './bias.ts'
-import { dataRanges, paramsFromRanges } from './params.ts'
+import { paramsFromData } from './params.ts'
 import { groupsOf, type ParamsTable, type QuantPlan, type TensorPlan } from './plan.ts'
 import type { QuantParams, Range } from './spec.ts'
 
@@ -41,7 +41,7 @@ export function resolveParams(
 
 function fromData(tensor: TensorPlan, values: ReadonlyMap<string, Value>): QuantParams {
   const data = must(values.get(tensor.value)?.constant, `constant "${tensor.value}"`)
-  return paramsFromRanges(dataRanges(data.numbers(), data.dims, tensor.spec.granularity), tensor.spec)
+  return paramsFromData(data.numbers(), data.dims, tensor.spec)
 }
 
 function fromRanges(members: readonly TensorPlan[], { activations }: ChosenRanges): QuantParams {
@@ -52,8 +52,10 @@ function fromRanges(members: readonly TensorPlan[], { activations }: ChosenRange
   const lo = Math.max(Math.min(...ranges.map((r) => r.lo)), within.lo)
   const hi = Math.min(Math.max(...ranges.map((r) => r.hi)), within.hi)
   const { scale, zeroPoint } = paramsFromRange({ lo: Math.min(lo, hi), hi: Math.max(lo, hi) }, spec)
-  const steps = spec.quantMax - zeroPoint
-  return { spec, scale: [scaleBelow(scale, steps, within.hi)], zeroPoint: [zeroPoint] }
+  // A shift stays a shift, and other formats have no topmost code to fit: their kernels clip before they requantize.
+  const fixed = spec.powerOfTwo !== undefined || spec.format !== undefined
+  const fitting = fixed ? scale : scaleBelow(scale, spec.quantMax - zeroPoint, within.hi)
+  return { spec, scale: [fitting], zeroPoint: [zeroPoint] }
 }
 
 function rangeOf({ source, value }: TensorPlan, ranges: ReadonlyMap<string, Range>): Range | undefined {
