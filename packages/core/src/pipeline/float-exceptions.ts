@@ -1,4 +1,4 @@
-import type { NodePlan } from '../quant/index.ts'
+import { measuredTensors, type NodePlan, type QuantPlan } from '../quant/index.ts'
 import { tensorNoise } from './refine-observers.ts'
 import type { SearchState } from './search.ts'
 
@@ -33,7 +33,9 @@ export async function keepFloat(state: SearchState, kind: 'dense' | 'scores'): P
     const floatNodes = [...(state.options.floatNodes ?? []), node.node]
     const pays = (sqnr: number): boolean => isWorth(sqnr - state.best.sqnr, share)
     const what = `${floatNodes.length} nodes in float, with ${node.node}`
-    const judged = await state.judge.measure(what, state.plan({ ...state.options, floatNodes }), pays)
+    const plan = state.plan({ ...state.options, floatNodes })
+    if (!isMeasured(plan, state)) continue
+    const judged = await state.judge.measure(what, plan, pays)
     if (!pays(judged.sqnr)) continue
     state.options = { ...state.options, floatNodes }
     state.best = judged
@@ -68,11 +70,16 @@ function inputNoise(state: SearchState): Map<string, number> {
   return noise
 }
 
+/** Rarely, an exception makes others quantize what was not measured. */
+const isMeasured = (plan: QuantPlan, { stats }: SearchState): boolean =>
+  measuredTensors(plan).every((tensor) => stats.get(tensor.value) !== undefined)
+
 async function tryAlone(state: SearchState, list: readonly Omit<Option, 'gain'>[]): Promise<Option[]> {
   const options: Option[] = []
   const before = state.best.sqnr
   for (const { node, share } of list) {
     const plan = state.plan({ ...state.options, floatNodes: [node.node] })
+    if (!isMeasured(plan, state)) continue
     const { sqnr } = await state.judge.measure(`${node.node} in float`, plan)
     options.push({ node, share, gain: sqnr - before })
   }

@@ -20,6 +20,7 @@ import { type Data, datasetFor, lookAt } from './data.ts'
 import { digested } from './data-digest.ts'
 import { type Execution, executionFor } from './execution.ts'
 import type { Candidate } from './judge.ts'
+import { latentTensors } from './latent-tensors.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
 import { statsFor, warnOfThinStats, withObserverOptions } from './parameters.ts'
@@ -119,7 +120,8 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     const { samples } = settings
     const total = Math.min(samples, data.length ?? samples)
     const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
-    const requests = requestsForPlan(first, run.registries.observers)
+    const tensors = [...first.tensors, ...latentTensors(float, first, target)]
+    const requests = requestsForPlan({ ...first, tensors }, run.registries.observers)
     return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
   })
   const dataDigest = data.digest()

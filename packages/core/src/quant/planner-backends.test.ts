@@ -218,6 +218,14 @@ describe('tails', () => {
     })
   })
 
+  it('takes arithmetic on shapes for no decoding', () => {
+    const reshaped =
+      net(`(float32[1,4,8,8] x, float32[4,4,1,1] w) => (float32[1,256] y) <int64[] zero = {0}, int64[1] rest = {-1}> {
+      c = Conv(x, w) i = Identity(c) s = Shape(i) n = Gather(s, zero) n1 = Unsqueeze(n, rest) t = Concat<axis = 0>(n1, rest)
+      y = Reshape(i, t) }`)
+    expect(decisions(plan(reshaped, listed)).y).toBe('integer')
+  })
+
   it('takes a plain join of feature maps for what it is', () => {
     expect(decisions(plan(merge, listed)).y).toBe('integer')
   })

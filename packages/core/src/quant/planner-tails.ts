@@ -19,7 +19,7 @@ const DETECTION: Reason = {
  * products and normalizes scores, or joins, decodes and selects boxes.
  */
 export function dropTails(selection: Selection, cx: PlanContext, diagnostics: Diagnostics): void {
-  const tail = tailOf(selection)
+  const tail = tailOf(selection, cx)
   const light = [...selection.chosen.values()].filter((c) => tail.has(c.node) && !c.settings.ownScheme)
   const detection = isDetection(tail, cx)
   const probabilities = reach(
@@ -39,11 +39,11 @@ function report(dropped: readonly Candidate[], reason: Reason, diagnostics: Diag
   })
 }
 
-/** Nodes that products lie before, and none behind. */
-function tailOf(selection: Selection): Set<Node> {
+/** Nodes that products lie before, and none behind. What is computed from shapes alone is no result. */
+function tailOf(selection: Selection, cx: PlanContext): Set<Node> {
   const products = [...selection.chosen.values()].filter((c) => c.kind === 'accumulate').map((c) => c.node)
   const before = reach(products, makersOf)
-  const behind = reach(products, readersOf)
+  const behind = reach(products, (node) => (has(node, 'shape-source', cx) ? [] : readersOf(node)))
   return new Set([...behind].filter((node) => !before.has(node)))
 }
 
@@ -51,7 +51,8 @@ function tailOf(selection: Selection): Set<Node> {
 function isDetection(tail: ReadonlySet<Node>, cx: PlanContext): boolean {
   const nodes = [...tail]
   if (nodes.some((node) => has(node, 'selecting', cx))) return true
-  const arithmetic = (node: Node) => has(node, 'elementwise', cx) && !has(node, 'fusable-activation', cx)
+  const isPlain = (node: Node) => has(node, 'fusable-activation', cx) || has(node, 'identity', cx)
+  const arithmetic = (node: Node) => has(node, 'elementwise', cx) && !isPlain(node)
   const decoded = reach(
     nodes.filter((node) => arithmetic(node) || has(node, 'normalizing', cx)),
     readersOf,

@@ -2,8 +2,11 @@ import type { Exporter } from '@fewbit/core/exporters'
 import { type Model, valuesByName } from '@fewbit/core/ir'
 import { defaultOps, type OpRegistry } from '@fewbit/core/ops'
 import { inferShapesPass, PASSES, runPasses, structuralHash } from '@fewbit/core/passes'
+import { latentTensors } from '@fewbit/core/pipeline'
 import {
   groupsOf,
+  measuredTensors,
+  type PlannerOptions,
   planQuantization,
   type QuantPlan,
   storageDType,
@@ -39,6 +42,10 @@ export function targetContract(target: Target, surroundings: TargetSurroundings)
     { name: 'quantizes with specs that its kernels take', run: onPlans((made) => specsAllowed(made, target)) },
     { name: 'plans readers that read, and values that exist', run: onPlans(readersRead) },
     { name: 'partitions tensors into groups of one spec', run: onPlans(groupsPartition) },
+    {
+      name: 'measures enough to keep any product in float',
+      run: onPlans((made, model) => coversExceptions(made, model, target, (o) => planner(model, target, ops, o))),
+    },
     {
       name: 'plans the same twice and changes no model',
       run: onPlans((made, model) => isDeterministic(made, model, plan)),
@@ -147,6 +154,27 @@ function groupsPartition(plan: QuantPlan): void {
     if (source.kind !== 'bias') continue
     const known = groups.has(source.input) && groups.has(source.weight)
     demand(known, () => `bias ${value} takes its scale from ${source.input} and ${source.weight}, which have none`)
+  }
+}
+
+/** The search keeps nodes in float that sum products, and plans again on the same statistics. */
+function coversExceptions(
+  made: QuantPlan,
+  model: Model,
+  target: Target,
+  planWith: (options: PlannerOptions) => QuantPlan,
+): void {
+  const tensors = [...made.tensors, ...latentTensors(model, made, target)]
+  const known = new Set(
+    tensors.filter((t) => t.source.kind === 'calibrate' || t.source.kind === 'follow').map((t) => t.value),
+  )
+  for (const { node, reason } of made.nodes) {
+    if (reason.code !== 'INTEGER_KERNEL') continue
+    const missing = measuredTensors(planWith({ floatNodes: [node] })).filter((t) => !known.has(t.value))
+    demand(
+      missing.length === 0,
+      () => `with ${node} in float, "${missing[0]?.value}" is quantized and was not measured`,
+    )
   }
 }
 
