@@ -214,6 +214,14 @@ describe('arrays', () => {
     expect(values(same)).toEqual(values(first))
   })
 
+  it('states how pictures in a folder of .npz were preprocessed, once it has read one', async () => {
+    const file = await put('pictures/0.npz', zipSync({ 'x.npy': npy('|u1', [1, 2, 2, 3], pictures.subarray(12)) }))
+    const data = await openDataset(dirname(file), image([1, 3, 2, 2]), { preset: 'unit', interpolation: 'box' })
+    expect(values((await all(data))[0])[0]).toBeCloseTo(12 / 255, 6)
+    const preprocess = { scale: 1 / 255, channelOrder: 'rgb', layout: 'nchw', interpolation: 'box' }
+    expect(data.toJSON()).toMatchObject({ kind: 'npz-folder', name: 'pictures', samples: 1, preprocess })
+  })
+
   it.each([
     ['<f4', Float32Array.of(1.5, -2, 3, 4)],
     ['<f8', Float64Array.of(1.5, -2, 3, 4)],

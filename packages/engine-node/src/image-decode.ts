@@ -30,17 +30,22 @@ export async function fitPixels(pixels: Pixels, geometry: Geometry): Promise<Pix
 
 async function transform(image: Sharp, width: number, height: number, geometry: Geometry): Promise<Pixels> {
   const size = targetSize(width, height, geometry)
+  const { interpolation, crop } = geometry
   const isOther = size.width !== width || size.height !== height
-  const resized = isOther ? await resize(image, size, geometry.interpolation) : image
-  return rawPixels(geometry.crop ? resized.extract(centre(size, geometry.crop)) : resized)
+  if (interpolation !== 'box' && interpolation !== 'bilinear') {
+    const resized = isOther ? image.resize(size.width, size.height, resizing(interpolation)) : image
+    return cropped(resized, size, crop)
+  }
+  const pixels = await rawPixels(image)
+  const resized = isOther ? resample(pixels, size.width, size.height, interpolation) : pixels
+  return crop ? cropped(fromPixels(resized), size, crop) : resized
 }
 
-async function resize(image: Sharp, { width, height }: Size, interpolation: Geometry['interpolation']): Promise<Sharp> {
-  if (interpolation === 'box' || interpolation === 'bilinear') {
-    return fromPixels(resample(await rawPixels(image), width, height, interpolation))
-  }
-  return image.resize(width, height, { fit: 'fill', kernel: KERNELS[interpolation], fastShrinkOnLoad: false })
-}
+const cropped = (image: Sharp, size: Size, crop: Geometry['crop']): Promise<Pixels> =>
+  rawPixels(crop ? image.extract(centre(size, crop)) : image)
+
+const resizing = (interpolation: keyof typeof KERNELS) =>
+  ({ fit: 'fill', kernel: KERNELS[interpolation], fastShrinkOnLoad: false }) as const
 
 const fromPixels = ({ data, width, height, channels }: Pixels): Sharp =>
   sharp(data, { raw: { width, height, channels } })

@@ -1,5 +1,12 @@
 import { basename, join } from 'node:path'
-import { bindArrays, type DataSource, type Dataset, type ModelInput, type Sample } from '@fewbit/core/engine'
+import {
+  bindArrays,
+  type DataSource,
+  type Dataset,
+  type ModelInput,
+  type Preprocess,
+  type Sample,
+} from '@fewbit/core/engine'
 import type { Tensor } from '@fewbit/core/ir'
 import { must, problem } from '@fewbit/core/util'
 import { classIndex } from './array-dataset.ts'
@@ -17,13 +24,24 @@ async function openFolder(path: string, inputs: readonly ModelInput[], options: 
   const all = (await filesBelow(path)).filter((name) => name.endsWith('.npz'))
   if (all.length === 0) throw problem('DATA_EMPTY', 'the folder holds no .npz files', { at: { file: path } })
   const files = spread(all.length, options.samples).map((i) => must(all[i], 'file'))
+  // Known once a file has been read: only 8-bit pictures are preprocessed.
+  let preprocess: Preprocess | undefined
   return {
     name: path,
     length: files.length,
     async *samples(): AsyncGenerator<Sample> {
-      for (const file of files) yield readSample(join(path, file), file, inputs, options)
+      for (const file of files) {
+        const read = await readSample(join(path, file), file, inputs, options)
+        preprocess ??= read.preprocess
+        yield read.sample
+      }
     },
-    toJSON: () => ({ kind: 'npz-folder', name: basename(path), samples: files.length }),
+    toJSON: () => ({
+      kind: 'npz-folder',
+      name: basename(path),
+      samples: files.length,
+      ...(preprocess && { preprocess }),
+    }),
   }
 }
 
@@ -32,17 +50,20 @@ async function readSample(
   id: string,
   inputs: readonly ModelInput[],
   options: DataOptions,
-): Promise<Sample> {
+): Promise<{ readonly sample: Sample; readonly preprocess: Preprocess | undefined }> {
   const arrays = await readNpz(path)
   const binding = bindArrays([...arrays.keys()], inputs, path)
   const feeds: Record<string, Tensor> = {}
+  let preprocess: Preprocess | undefined
   for (const input of inputs) {
     const array = withBatchAxis(must(arrays.get(must(binding.arrays.get(input.name), 'bound array')), 'array'), input)
-    feeds[input.name] = await rowReader(array.dtype, array.dims, input, options).read(array)
+    const reader = rowReader(array.dtype, array.dims, input, options)
+    preprocess ??= reader.preprocess
+    feeds[input.name] = await reader.read(array)
   }
   const labels = binding.labels === undefined ? undefined : arrays.get(binding.labels)
   const label = labels && classIndex(labels)
-  return label === undefined ? { id, feeds } : { id, feeds, label }
+  return { sample: label === undefined ? { id, feeds } : { id, feeds, label }, preprocess }
 }
 
 function withBatchAxis(array: Tensor, input: ModelInput): Tensor {
