@@ -1,20 +1,30 @@
-import { dynamic, type ExportContext, type Exporter, openvino, qoperator, tflite } from '@fewbit/core/exporters'
-import { printModel } from '@fewbit/core/ir'
+import {
+  cmsisNn,
+  dynamic,
+  type ExportContext,
+  type Exporter,
+  openvino,
+  qoperator,
+  tflite,
+} from '@fewbit/core/exporters'
+import { type Model, printModel } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
 import { measuredTensors, planQuantization, resolveParams, type Target } from '@fewbit/core/quant'
-import { onnxruntime } from '@fewbit/core/targets'
+import { findTarget, onnxruntime } from '@fewbit/core/targets'
 import { Diagnostics, digest } from '@fewbit/core/util'
 import { type FixtureName, fixture } from '@fewbit/testkit'
 import { expect, it } from 'vitest'
 import type { TfGraph } from '../../packages/core/src/exporters/tflite/graph.ts'
 import { readFlatbuffer } from '../../packages/core/src/exporters/tflite/read-flatbuffer.ts'
+import { smallNetwork } from './contexts.ts'
 import { artifactsOf, bytesOf } from './measured-plan.ts'
 import { int8Target } from './tflite-target.ts'
 
 /** A fixture with ranges of −2 to 3 everywhere, so that the artefact depends on no engine. */
-function planned(name: FixtureName, target: Target): ExportContext {
-  const model = fixture(name)
+const planned = (name: FixtureName, target: Target): ExportContext => contextFor(fixture(name), target)
+
+function contextFor(model: Model, target: Target): ExportContext {
   inferShapes(model, { ops: defaultOps })
   const plan = planQuantization(model, target, defaultOps)
   const activations = new Map(measuredTensors(plan).map((t) => [t.value, { lo: -2, hi: 3 }]))
@@ -48,6 +58,11 @@ function printTflite({ tensors, operators, inputs, outputs }: TfGraph): string {
   })
   return [`inputs ${inputs.map(name)}`, `outputs ${outputs.map(name)}`, ...lines, ...steps, ''].join('\n')
 }
+
+it('cmsis-nn writes what was reviewed', async () => {
+  const cx = contextFor(smallNetwork(), findTarget('cmsis-nn'))
+  await expect(new TextDecoder().decode(bytesOf(cmsisNn, cx))).toMatchFileSnapshot('./golden/cmsis-nn.h')
+})
 
 it('tflite writes what was reviewed', async () => {
   const graph = readFlatbuffer(bytesOf(tflite, planned('branches', int8Target)))

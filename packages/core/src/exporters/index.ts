@@ -2,6 +2,7 @@ import { aimet061 } from './aimet-0-6-1.ts'
 import { aimet100 } from './aimet-1-0-0.ts'
 import { aimet200 } from './aimet-2-0-0.ts'
 import { ascend } from './ascend.ts'
+import { cmsisNn } from './cmsis-nn/cmsis-nn.ts'
 import type { Exporter } from './define.ts'
 import { dynamic } from './dynamic/dynamic.ts'
 import { megengine } from './megengine.ts'
@@ -49,11 +50,13 @@ export const EXPORTERS = {
   'tensorrt-cache': tensorrtCache,
   'tensorrt-ranges': tensorrtRanges,
   tflite,
+  'cmsis-nn': cmsisNn,
   vitis,
 } as const satisfies Record<string, Exporter>
 
 export type ExporterName = keyof typeof EXPORTERS
 
+export { cmsisNn } from './cmsis-nn/cmsis-nn.ts'
 export { complete, type Demands, type Holds } from './completeness.ts'
 export * from './define.ts'
 export { dynamic } from './dynamic/dynamic.ts'

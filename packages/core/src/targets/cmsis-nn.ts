@@ -22,5 +22,6 @@ export const cmsisNn: Target = {
     // Copies need no kernel of the library: they keep codes and scale.
     ...each(MOVES, ['MaxPool', 'GlobalMaxPool', ...RESHAPES, ...REORDERS]),
   },
+  exporters: ['cmsis-nn', 'tflite', 'qdq'],
   fuse: fuse(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Add', 'Mul'], CLIPS, 'accumulator'),
 }

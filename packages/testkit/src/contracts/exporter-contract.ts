@@ -19,7 +19,7 @@ export function exporterContract(exporter: Exporter, target: Target): ContractCh
       written++
     }
     demand(
-      2 * written >= FIXTURE_NAMES.length,
+      4 * written >= FIXTURE_NAMES.length,
       () => `it has operators for ${written} of ${FIXTURE_NAMES.length} networks`,
     )
   }
