@@ -204,11 +204,21 @@ class ActivationPlans {
     return { readers: readers.map((node) => node.name), ...(isOutput ? { graphOutput: true as const } : {}) }
   }
 
+  /** Bounds of the activation that makes the value; of what is moved or joined, those of all that it comes from. */
   #bounds(value: Value): TensorPlan['within'] {
-    const def = value.producer && this.#cx.ops.of(value.producer)
-    if (!def?.quant.traits?.includes('fusable-activation')) return undefined
-    const bounds = outputBounds(value.producer as NonNullable<typeof value.producer>, def)
+    const maker = this.#maker(value)
+    if (maker && (maker.kind === 'pass' || maker.rule.share === 'all-inputs')) return this.#commonBounds(maker)
+    const node = value.producer
+    const def = node && this.#cx.ops.of(node)
+    if (!node || !def?.quant.traits?.includes('fusable-activation')) return undefined
+    const bounds = outputBounds(node, def)
     return bounds && (bounds.lo !== undefined || bounds.hi !== undefined) ? bounds : undefined
+  }
+
+  #commonBounds({ node, data }: Candidate): TensorPlan['within'] {
+    const inputs = data.flatMap((i) => node.inputs[i] ?? []).map((input) => this.#bounds(input))
+    const alike = inputs.every((bounds) => JSON.stringify(bounds) === JSON.stringify(inputs[0]))
+    return alike ? inputs[0] : undefined
   }
 
   #reason(value: Value, groupSize: number): Reason {

@@ -12,7 +12,7 @@ import type { Target } from './target.ts'
 /** A Gemm whose second output channel has a bias that dwarfs its weights, behind a Clip at 6. */
 const TEXT = `<ir_version = 8, opset_import = ["": 17]> main (float32[1,2] x) => (float32[1,2] y)
   <float32[2,2] w = {0.5, 1e-7, -1.5, 2e-7}, float32[2] b = {0.25, 1000}, float32[] zero = {0}, float32[] six = {6}>
-  { g = Gemm(x, w, b) c = Clip(g, zero, six) y = Gemm(c, w) }`
+  { g = Gemm(x, w, b) c = Clip(g, zero, six) f = Flatten(c) y = Gemm(f, w) }`
 
 function resolve(over: Partial<Target>) {
   const model = parseModel(TEXT)
@@ -24,7 +24,7 @@ function resolve(over: Partial<Target>) {
 }
 
 describe('resolveParams', () => {
-  it('cuts ranges at the bounds of a fused Clip, so that no code exceeds them in float32', () => {
+  it('cuts ranges at the bounds of a fused Clip, so that no code exceeds them in float32, movers behind or not', () => {
     const { scale, zeroPoint } = resolve({}).get('c') ?? { scale: [], zeroPoint: [] }
     expect(zeroPoint).toEqual([0])
     expect(Math.fround(255 * (scale[0] as number))).toBe(6)
