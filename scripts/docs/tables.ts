@@ -1,4 +1,5 @@
 // The parts of docs/ that follow from registries.
+import { describeObservers } from '@fewbit/core/observers'
 import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
 
@@ -20,6 +21,19 @@ export function passTable(): string {
     tick(quantizePreparePasses.includes(pass)),
   ])
   return table(['pass', 'what it does', '`optimize`', 'before `quantize`'], rows)
+}
+
+/** Every observer, with a link to its page. */
+export function observerTable(): string {
+  const rows = describeObservers().map(({ name, summary, statistics, options }) => [
+    `[${name}](observers/${name}.md)`,
+    summary,
+    statistics.join(', '),
+    Object.entries(options)
+      .map(([option, value]) => `\`${option}=${value}\``)
+      .join(' '),
+  ])
+  return table(['observer', 'range', 'statistics', 'options'], rows)
 }
 
 const DOMAINS: readonly (readonly [string, string])[] = [

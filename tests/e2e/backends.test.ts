@@ -32,6 +32,17 @@ describe('targets and ops', () => {
     await failsCleanly(work, 'TARGET_UNKNOWN', 2, ['targets', 'onxruntime'])
   })
 
+  it('lists observers with statistics and options', async () => {
+    const { out } = await fewbit('observers')
+    expect(out).toMatch(/^ema-quantile +series +momentum=0.9 percentile=99.999 bins=2048 +a moving average/m)
+    expect((await json('observers')).find((o: { name: string }) => o.name === 'minmax')).toEqual({
+      name: 'minmax',
+      summary: 'the exact minimum and maximum',
+      statistics: [],
+      options: {},
+    })
+  })
+
   it('lists operators with what is known of them', async () => {
     const relu = (await json('ops')).find((op: { type: string }) => op.type === 'Relu')
     expect(relu).toMatchObject({

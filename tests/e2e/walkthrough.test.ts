@@ -17,6 +17,7 @@ const VERBS = [
   'export',
   'recipe',
   'targets',
+  'observers',
   'ops',
   'demo',
 ]

@@ -8,6 +8,7 @@ import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { lintCommand } from './commands/lint.ts'
+import { observersCommand } from './commands/observers.ts'
 import { opsCommand } from './commands/ops.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
@@ -30,6 +31,7 @@ const COMMANDS = [
   exportCommand,
   recipeCommand,
   targetsCommand,
+  observersCommand,
   opsCommand,
   demoCommand,
 ]

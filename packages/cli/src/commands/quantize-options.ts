@@ -16,6 +16,8 @@ export interface QuantizeFlags extends DataFlags {
   scheme?: string
   samples?: number
   observer?: string
+  observerOption?: Record<string, number>
+  weightObserver?: string
   perTensor?: boolean
   activations?: 'signed' | 'unsigned'
   smallLayers?: 'float' | 'integer'
@@ -36,6 +38,7 @@ export function planOptions({ run }: CommandContext, flags: QuantizeFlags): Plan
     ...run,
     ...(flags.target ? { target: flags.target } : {}),
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
+    ...(flags.weightObserver ? { weightObserver: flags.weightObserver } : {}),
     ...(flags.perTensor ? { perTensor: true } : {}),
     ...(flags.activations ? { activations: flags.activations } : {}),
     ...(flags.dispatch ? { dispatch: flags.dispatch } : {}),
@@ -60,6 +63,7 @@ export async function quantizeOptions(
     data: await openData(spec, model, flags, cx, samples),
     samples,
     ...(flags.observer ? { observer: flags.observer } : {}),
+    ...(flags.observerOption ? { observerOptions: flags.observerOption } : {}),
     ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
   }
   const scored = flags.evalData ? await openData(flags.evalData, model, flags, cx) : undefined

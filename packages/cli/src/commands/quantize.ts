@@ -3,7 +3,7 @@ import { type Export, exportArtifacts, planModel, type QuantizeResult, quantize 
 import { DISPATCHES } from '@fewbit/core/quant'
 import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
@@ -70,6 +70,13 @@ function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string
 }
 
 const collect = (value: string, list: string[] = []): string[] => [...list, value]
+/** @throws InvalidArgumentError unless it is a name and a number. */
+function observerOption(text: string, given: Record<string, number> = {}): Record<string, number> {
+  const [, name, value] = /^(\w+)=(.+)$/.exec(text) ?? []
+  if (name && Number.isFinite(Number(value))) return { ...given, [name]: Number(value) }
+  throw new InvalidArgumentError('Write a name and a number, such as percentile=99.9.')
+}
+
 const list = (text: string): string[] => text.split(',').map((s) => s.trim())
 
 const EXAMPLES = `
@@ -94,6 +101,8 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .option('--eval-data <path>', 'other data, scored before and after')
     .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
     .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(observers)]))
+    .option('--observer-option <key=value>', 'option of that observer; may be repeated', observerOption)
+    .addOption(new Option('--weight-observer <name>', 'the same for weights').choices(Object.keys(observers)))
     .addOption(new Option('--target <name>', 'backend').choices(Object.keys(targets)))
     .option('--exporter <name>', 'form to write; may be repeated (default those of the backend)', collect)
     .option('--recipe <file>', 'repeat an earlier run: recipe.json, or a model that fewbit quantized')

@@ -31,6 +31,7 @@ import {
   why as whyOn,
 } from '@fewbit/core'
 import { modelInputs } from '@fewbit/core/engine'
+import { describeObservers, type ObserverInfo } from '@fewbit/core/observers'
 import { nodeEngine } from '@fewbit/engine-node'
 import { checkOptions, type OptionNames } from './options.ts'
 
@@ -61,6 +62,7 @@ const ANALYZE = { data: true, samples: true, batchSize: true, ...RUN } satisfies
 const PLAN = {
   target: true,
   scheme: true,
+  weightObserver: true,
   perTensor: true,
   activations: true,
   overrides: true,
@@ -146,6 +148,10 @@ const DEFAULT_SAMPLES = 128
 async function spreadData(data: Data, model: Model, samples = DEFAULT_SAMPLES): Promise<Data> {
   return typeof data === 'object' && data !== null && 'open' in data ? data.open(modelInputs(model), samples) : data
 }
+
+/** The observers that there are, with their statistics and options. */
+export const observers = (plugins: RunOptions['extensions'] = []): ObserverInfo[] =>
+  describeObservers(registriesWith(plugins).observers)
 
 /**
  * Decides who is quantized and how, without data.

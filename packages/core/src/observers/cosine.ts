@@ -2,7 +2,7 @@ import { paramsFromRange, type QuantSpec, type ScaleZero } from '../quant/index.
 import { must } from '../util/index.ts'
 import { type Observer, unlessConstant, wholeRange, within } from './define.ts'
 import { stepsOf } from './elements.ts'
-import { rangeOfScale, zeroPointFor } from './grid-search.ts'
+import { rangeOfScale } from './grid-search.ts'
 
 export interface CosineOptions {
   /** Finest and coarsest scale, as multiples of that of the extremes. */
@@ -16,21 +16,20 @@ export interface CosineOptions {
 export const cosine: Observer<CosineOptions> = {
   name: 'cosine',
   summary: 'the scale with the largest cosine between each sample and its quantized form',
-  defaults: { from: 0.5, to: 1.2, points: 71 },
+  defaults: { from: 0.2, to: 1.2, points: 101 },
   wants: ['series'],
   range: unlessConstant((stats, spec, { from, to, points }) => {
     const samples = must(stats.series, 'series').map(({ values }) => values)
-    const whole = paramsFromRange(wholeRange(stats), spec).scale
+    const { scale: whole, zeroPoint } = paramsFromRange(wholeRange(stats), spec)
     const [low, high] = [within('from', from, 0.01, 2), within('to', to, 0.01, 2)]
     const last = within('points', points, 2, 1000) - 1
     let best = { scale: whole, similarity: Number.NEGATIVE_INFINITY }
     for (let i = 0; i <= last; i++) {
       const scale = whole * (low + ((high - low) * i) / last)
-      const grid = { scale, zeroPoint: zeroPointFor(scale, stats, spec) }
-      const similarity = samples.reduce((sum, values) => sum + similarityOf(values, grid, spec), 0)
+      const similarity = samples.reduce((sum, values) => sum + similarityOf(values, { scale, zeroPoint }, spec), 0)
       if (similarity > best.similarity) best = { scale, similarity }
     }
-    return rangeOfScale(best.scale, zeroPointFor(best.scale, stats, spec), spec)
+    return rangeOfScale(best.scale, zeroPoint, spec)
   }),
 }
 

@@ -103,3 +103,22 @@ export function observe(
   invariant(isValid, () => `observer ${name} chose [${range.lo}, ${range.hi}]`)
   return range
 }
+
+/** An observer as a table shows it. JSON. */
+export interface ObserverInfo {
+  readonly name: string
+  readonly summary: string
+  /** What calibration collects for it, besides extremes. */
+  readonly statistics: readonly string[]
+  readonly options: Readonly<Record<string, number>>
+}
+
+/** The observers that there are, built in or brought by plugins. */
+export function describeObservers(observers: Observers = OBSERVERS): ObserverInfo[] {
+  return Object.values(observers).map(({ name, summary, wants, defaults }) => ({
+    name,
+    summary,
+    statistics: wants.filter((statistic) => statistic !== 'minmax'),
+    options: { ...defaults },
+  }))
+}

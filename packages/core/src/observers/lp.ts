@@ -13,7 +13,7 @@ export interface LpOptions {
 export const lp: Observer<LpOptions> = {
   name: 'lp',
   summary: 'the shrunken extremes with the least mean error to the power p, on elements',
-  defaults: { p: 2.4, steps: 95 },
+  defaults: { p: 2, steps: 95 },
   wants: ['elements'],
   range: unlessConstant((stats, spec, options) =>
     withZero(leastError(elementsOf(stats), { lo: stats.min, hi: stats.max }, spec, options)),

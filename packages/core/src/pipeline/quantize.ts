@@ -46,6 +46,8 @@ export interface QuantizeOptions extends RunOptions {
   }
   /** Scored before and after. Without it, errors on the calibration data are reported and called so. */
   readonly evaluation?: { readonly data: Data; readonly samples?: number; readonly metrics?: readonly string[] }
+  /** A name from `OBSERVERS`; default `minmax`. */
+  readonly weightObserver?: string
   readonly perTensor?: boolean
   readonly activations?: 'signed' | 'unsigned'
   /** Who is quantized; default the target's habit. */
