@@ -65,13 +65,12 @@ describe('a folder of artefacts', () => {
     expect(JSON.parse(readFileSync(`${out}/plan.json`, 'utf8')).format).toBe('fewbit-plan')
   })
 
-  it('is repeated byte for byte from its recipe, and from the recipe in its model', async () => {
-    for (const recipe of [`${out}/recipe.json`, `${out}/small.onnx`]) {
-      const { code } = await fewbit('quantize', model, '--recipe', recipe, '--data', calib, '-o', work.at('again'))
-      expect(code).toBe(0)
-      for (const name of readdirSync(out)) {
-        expect(readFileSync(work.at('again', name)).equals(readFileSync(`${out}/${name}`)), name).toBe(true)
-      }
+  it('is repeated byte for byte from the recipe in its model', async () => {
+    const recipe = `${out}/small.onnx`
+    const { code } = await fewbit('quantize', model, '--recipe', recipe, '--data', calib, '-o', work.at('again'))
+    expect(code).toBe(0)
+    for (const name of readdirSync(out)) {
+      expect(readFileSync(work.at('again', name)).equals(readFileSync(`${out}/${name}`)), name).toBe(true)
     }
   })
 
@@ -137,6 +136,7 @@ describe('lint', () => {
     const { code, out: text } = await fewbit('lint', model, '--target', 'tensorrt')
     expect(code).toBe(0)
     expect(text).toMatch(/^tensorrt, w8a8: \d+ nodes in integers/)
+    expect((await fewbit('why', model, '--node', 'fc', '--target', 'tensorrt')).out).toContain('fc (Gemm')
     const report = await json('lint', `${out}/small.onnx`)
     expect(report).toMatchObject({ target: 'onnxruntime', holds: true })
     const sine = work.at('sine.onnx')
