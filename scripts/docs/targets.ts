@@ -8,7 +8,12 @@ export function targetRules(target: Target): string {
   const { facts, operators, fusions } = describeTarget(target)
   const list = facts.filter(([label]) => label !== 'page').map(([label, text]) => `- **${label}**: ${text}`)
   const rules = operators.map(({ types, rule }) => [types.map((t) => `\`${t}\``).join(' '), rule])
-  const groups = fusions.map(({ hosts, chain }) => `- ${hosts.join(', ')} → ${chain}`)
+  const chains = new Map<string, string[]>()
+  for (const { hosts, chain } of fusions) {
+    const names = hosts.join(', ')
+    chains.set(names, [...(chains.get(names) ?? []), chain])
+  }
+  const groups = [...chains].map(([hosts, each]) => `- ${hosts} with ${each.join(', ')} behind it`)
   const fused = groups.length > 0 ? ['', 'One kernel runs, without quantizers inside:', '', ...groups] : []
   return [...list, '', table(['operators', 'rule'], rules), ...fused].join('\n')
 }

@@ -1,4 +1,4 @@
-import type { Target } from '../quant/index.ts'
+import type { FusePattern, Target } from '../quant/index.ts'
 import { CLIPS, each, fuse, INTEGER, MOVES, PLAIN_GEMM, RESHAPES } from './rows.ts'
 
 /** What sums products, and the elementwise operators that oneDNN runs behind it in the same kernel. */
@@ -7,6 +7,11 @@ const POST_OPS = [
   ...CLIPS,
   ...['PRelu', 'LeakyRelu', 'Elu', 'Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Swish', 'Mish', 'Gelu'],
 ] as const
+
+/** A convolution adds the other branch of a residual connection; of two, the first operand does. */
+const SUMS = fuse(['Conv'], ['Add', ...POST_OPS.map((name) => `Add+${name}`)], 'accumulator').map(
+  (pattern): FusePattern => ({ ...pattern, branch: 'first-operand' }),
+)
 
 /** OpenVINO on CPU: where its quantizer puts FakeQuantize. Facts and sources: docs/targets/openvino.md. */
 export const openvino: Target = {
@@ -43,7 +48,7 @@ export const openvino: Target = {
       'DepthToSpace',
     ]),
   },
-  fuse: fuse(HOSTS, POST_OPS, 'accumulator'),
+  fuse: [...SUMS, ...fuse(HOSTS, POST_OPS, 'accumulator')],
   minOpset: 13,
   exporters: ['openvino', 'qdq', 'json'],
 }
