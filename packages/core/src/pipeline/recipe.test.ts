@@ -4,9 +4,11 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Dataset } from '../engine/index.ts'
 import { Model, serializeModel } from '../ir/index.ts'
 import { digest } from '../util/index.ts'
-import { type QuantizeOptions, quantize } from './quantize.ts'
+import { planModel, type QuantizeOptions, quantize } from './quantize.ts'
 import { parseRecipe, type Recipe, recipeJson, recipeOfModel } from './recipe.ts'
 import { differences } from './recipe-diff.ts'
+import { candidateOf } from './replay.ts'
+import { Run } from './run.ts'
 
 // A quarter of a second for each of six rounds: latency has tests of its own.
 vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
@@ -72,6 +74,16 @@ describe('replaying a recipe', () => {
     expect(made.recipe.settings.target).toBe('onnxruntime-arm')
     const codes = made.diagnostics.map((d) => d.code)
     expect(codes).toEqual(expect.arrayContaining(['RECIPE_MODEL', 'RECIPE_VERSIONS']))
+  })
+})
+
+describe('a choice for another backend', () => {
+  it('is refused where it wants ranges that nobody measured', async () => {
+    const { plan, float } = await planModel(fixture('residual'), { engine, smallLayers: 'integer' })
+    const [first] = plan.tensors.flatMap((t) => (t.source.kind === 'calibrate' ? [t.value] : []))
+    const choice = { observer: 'minmax', observers: {}, floatNodes: [], trials: [] }
+    const cx = { float, first: plan, stats: new Map(), macs: new Map(), plan: () => plan, run: new Run({ engine }) }
+    expect(() => candidateOf(choice, cx)).toThrow(new RegExp(`RECIPE_CHOICE[\\s\\S]*value ${first}`))
   })
 })
 

@@ -1,7 +1,7 @@
 import type { StatsTable } from '../calibration/index.ts'
 import type { Model } from '../ir/index.ts'
 import { structuralHash } from '../passes/index.ts'
-import type { PlannerOptions, QuantPlan, Target } from '../quant/index.ts'
+import { measuredTensors, type PlannerOptions, type QuantPlan, type Target } from '../quant/index.ts'
 import { Diagnostics, type FewbitError, problem } from '../util/index.ts'
 import { withMacs } from './macs.ts'
 import { chooseParams, statsFor } from './parameters.ts'
@@ -71,7 +71,10 @@ export function recordedChoice({ choice }: Recipe, { fallback }: Target): Choice
   return { ...choice, floatNodes: fallback === 'none' ? [] : choice.floatNodes, trials: [] }
 }
 
-/** Plan and parameters of a choice that was made before. Nothing is tried. */
+/**
+ * Plan and parameters of a choice that was made before. Nothing is tried.
+ * @throws FewbitError RECIPE_CHOICE if, on another backend, the choice makes nodes quantize what was not measured.
+ */
 export function candidateOf(
   choice: Choice,
   cx: {
@@ -86,6 +89,20 @@ export function candidateOf(
   const { observer, observers, floatNodes } = choice
   const plan = withMacs(cx.plan({ observer, observers, floatNodes }), cx.macs)
   const stats = statsFor(cx.first, cx.stats)
+  const missing = measuredTensors(plan).filter((tensor) => stats.get(tensor.value) === undefined)
+  if (missing.length > 0) throw unmeasured(missing.map((tensor) => tensor.value))
   const params = chooseParams(cx.float, plan, stats, new Diagnostics(), cx.run.registries.observers)
   return { plan, params, choice }
 }
+
+const unmeasured = (values: readonly string[]): FewbitError =>
+  problem(
+    'RECIPE_CHOICE',
+    'what the recipe keeps in float makes this backend quantize tensors that were not measured',
+    {
+      at: { value: values[0] as string },
+      notes: values.slice(0, 10),
+      fix: 'quantize for this backend without the recipe',
+      data: { values },
+    },
+  )
