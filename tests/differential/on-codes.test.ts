@@ -42,6 +42,20 @@ describe('onCodes', () => {
     expect(maxDifference(simulated.y, result.integer.y)).toBe(0)
   })
 
+  it('keeps sums real where the backend does', async () => {
+    const net = new SmallNet()
+    const x = relu(net, conv(net, net.input('x', S), 'a'))
+    const result = await quantizeSmall(net.model({ y: conv(net, x, 'b') }), { smallLayers: 'integer' })
+    const model = onCodes(result.model, { sums: 'real' })
+    const simulated = await run(serializeModel(model), result.feeds, { optimization: 'simulate' })
+    const step = result.params.get('y')?.scale[0] as number
+    expect(maxDifference(simulated.y, result.integer.y)).toBeLessThanOrEqual(1.001 * step)
+    const types = [...model.graph.nodes].map((node) => node.opType)
+    expect(types.filter((type) => type === 'Mul')).toHaveLength(2)
+    // The bias joins the real sum, in float32, as OpenVINO's kernels add it.
+    expect(types.filter((type) => type === 'Add')).toHaveLength(2)
+  })
+
   it('leaves the model that it is given as it was', async () => {
     const net = new SmallNet()
     const { model } = await quantizeSmall(net.model({ y: conv(net, net.input('x', S), 'a') }))

@@ -9,6 +9,11 @@ export interface OnCodesOptions {
    * values, as the plain simulation.
    */
   readonly add?: 'ratios' | 'real'
+  /**
+   * What becomes of sums. `codes` (default): one factor takes them to the result's grid. `real`: they are multiplied by
+   * scale(x) · scale(w), the bias is added in float32, and the quantizer divides, as in OpenVINO's kernels; also where none follows.
+   */
+  readonly sums?: 'codes' | 'real'
   /** How averages on one grid round ties; absent: in real values, as the plain simulation. */
   readonly pools?: PoolTies
 }
@@ -25,10 +30,10 @@ const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
  *
  * Operators that do not sum products keep their form. Run the result with quantizers unfused (`simulate`).
  */
-export function onCodes(quantized: Model, { add = 'real', pools }: OnCodesOptions = {}): Model {
+export function onCodes(quantized: Model, { add = 'real', sums = 'codes', pools }: OnCodesOptions = {}): Model {
   const model = cloneModel(quantized)
   for (const node of [...model.graph.nodes]) {
-    if (SUMS.has(node.opType)) sumOnCodes(node)
+    if (SUMS.has(node.opType)) sumOnCodes(node, sums)
     else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
     else if (pools && AVERAGES.has(node.opType)) averageOnCodes(node, pools)
   }

@@ -18,7 +18,12 @@ interface Operands {
 }
 
 /** Rewrites a Conv, Gemm or MatMul whose operands are codes. Leaves alone what it does not know. */
-export function sumOnCodes(node: Node): void {
+export function sumOnCodes(node: Node, results: 'codes' | 'real'): void {
+  if (results === 'real') realSum(node)
+  else codeSum(node)
+}
+
+function codeSum(node: Node): void {
   const requantizer = requantizerOf(node)
   // A Conv that hands over real values has no integer kernel in the runtimes that simulate.
   if (!requantizer && node.opType === 'Conv') return
@@ -70,20 +75,51 @@ function biasInSteps(value: Value, scale: readonly number[]): Tensor | undefined
   return Tensor.float32(real.dims, Float32Array.from(real.numbers(), steps))
 }
 
-function rewrite(node: Node, { x, weight, bias, scale }: Operands, requantizer: Requantizer | undefined): void {
+function rewrite(node: Node, operands: Operands, requantizer: Requantizer | undefined): void {
+  const { bias, scale } = operands
   const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
-  const channels = node.opType === 'Conv' ? Array<number>(weight.dims.length - 2).fill(1) : []
-  const perChannel = (values: readonly number[]): Tensor => Tensor.float32([values.length, ...channels], values)
-  const inputs = [centred(b, x), b.constant('weight_codes', weight)]
-  const attributes = Object.fromEntries(node.attributes)
-  const sum = b.op(node.opType, inputs, attributes, { name: node.name })
-  // Through int32, where a whole number stays what it is, so that no optimizer folds the factor into the weight.
-  const whole = b.op('Cast', [b.op('Cast', [sum], INT32)], FLOAT)
-  const biased = bias ? b.op('Add', [whole, b.constant('bias', perChannel([...bias.numbers()]))]) : whole
+  const whole = exactSum(b, node, operands)
+  const biased = bias ? b.op('Add', [whole, perChannel(b, node, bias.numbers())]) : whole
   const step = requantizer?.scale ?? 1
-  const factor = perChannel(scale.map((s) => Math.fround(s / step)))
-  replaceAllUses(must(node.outputs[0], 'output'), b.op('Mul', [biased, b.constant('factor', factor)]))
+  const factor = perChannel(
+    b,
+    node,
+    scale.map((s) => Math.fround(s / step)),
+  )
+  replaceAllUses(must(node.outputs[0], 'output'), b.op('Mul', [biased, factor]))
   if (requantizer) onUnitScale(requantizer, b)
+}
+
+/** sum · scale + bias in float32. */
+function realSum(node: Node): void {
+  const operands = operandsOf(node)
+  if (!operands) return
+  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
+  const scaled = b.op('Mul', [exactSum(b, node, operands), perChannel(b, node, operands.scale)])
+  const bias = node.inputs[2] && realValues(node.inputs[2])
+  replaceAllUses(must(node.outputs[0], 'output'), bias ? b.op('Add', [scaled, perChannel(b, node, bias)]) : scaled)
+}
+
+function realValues(value: Value): ArrayLike<number> {
+  const codes = codesOf(value)
+  if (!codes) return must(value.constant, 'bias').numbers()
+  const { scale } = codes
+  const steps = must(codes.codes.constant, 'codes of the bias').numbers()
+  return Float32Array.from(steps, (v, i) => v * (scale[scale.length > 1 ? i : 0] as number))
+}
+
+/** One number for each output channel, along the axis of channels. */
+function perChannel(b: GraphBuilder, node: Node, values: ArrayLike<number>): Value {
+  const rank = node.inputs[1]?.producer?.inputs[0]?.constant?.dims.length ?? 2
+  const spatial = node.opType === 'Conv' ? Array<number>(rank - 2).fill(1) : []
+  return b.constant('channels', Tensor.float32([values.length, ...spatial], values))
+}
+
+function exactSum(b: GraphBuilder, node: Node, { x, weight }: Operands): Value {
+  const inputs = [centred(b, x), b.constant('weight_codes', weight)]
+  const sum = b.op(node.opType, inputs, Object.fromEntries(node.attributes), { name: node.name })
+  // Through int32, where a whole number stays what it is, so that no optimizer folds the factor into the weight.
+  return b.op('Cast', [b.op('Cast', [sum], INT32)], FLOAT)
 }
 
 function centred(b: GraphBuilder, { codes, zeroPoint }: Codes): Value {

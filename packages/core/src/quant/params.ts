@@ -37,7 +37,15 @@ export function quantSpec(
     ...(defaults.reciprocal ? { reciprocal: true } : {}),
     ...(defaults.addThenRound && !format ? { addThenRound: true } : {}),
     ...(format ? { format } : {}),
+    ...(rule.headroom ? { headroom: true } : {}),
   }
+}
+
+/** The spec that codes obey once their scale is chosen. */
+export function withoutHeadroom({ headroom, ...spec }: QuantSpec): QuantSpec {
+  if (!headroom) return spec
+  const type = must(integerRange(storageDType(spec)), 'range of an integer type')
+  return { ...spec, quantMin: type.min, quantMax: type.max }
 }
 
 /** One signed bit is the sign: ±scale. Two's complement would leave −1 and 0. */

@@ -2,7 +2,7 @@ import { type Model, type Value, valuesByName } from '../ir/index.ts'
 import { type Diagnostics, must, problem } from '../util/index.ts'
 import { paramsFromRange } from './affine.ts'
 import { biasParams, raiseForBias } from './bias.ts'
-import { paramsFromData } from './params.ts'
+import { paramsFromData, withoutHeadroom } from './params.ts'
 import { groupsOf, type ParamsTable, type QuantPlan, type TensorPlan } from './plan.ts'
 import type { QuantParams, Range } from './spec.ts'
 
@@ -55,7 +55,7 @@ function fromRanges(members: readonly TensorPlan[], { activations }: ChosenRange
   // A shift stays a shift, and other formats have no topmost code to fit: their kernels clip before they requantize.
   const fixed = spec.powerOfTwo !== undefined || spec.format !== undefined
   const fitting = fixed ? scale : scaleBelow(scale, spec.quantMax - zeroPoint, within.hi)
-  return { spec, scale: [fitting], zeroPoint: [zeroPoint] }
+  return { spec: withoutHeadroom(spec), scale: [fitting], zeroPoint: [zeroPoint] }
 }
 
 function rangeOf({ source, value }: TensorPlan, ranges: ReadonlyMap<string, Range>): Range | undefined {

@@ -41,6 +41,8 @@ export interface QuantSpec {
   readonly addThenRound?: true
   /** Absent: integers. A format's zero point is 0, and it rounds to the nearest, whatever `rounding` says. */
   readonly format?: NumberFormat
+  /** `quantMin` and `quantMax` choose the scale only: the backend saturates at the ends of the type that stores the codes. */
+  readonly headroom?: true
 }
 
 /** Scale and zero point, one per channel or group; length 1 per tensor. JSON. */

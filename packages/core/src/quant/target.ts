@@ -10,6 +10,8 @@ export interface TensorRule {
   readonly narrow?: boolean
   /** Lowest and highest code, where a backend uses fewer than its type holds: −64…63, ±31. */
   readonly codes?: readonly [number, number]
+  /** `codes` choose the scale only, and the backend saturates at the ends of its type (PyTorch's `reduce_range`). */
+  readonly headroom?: true
   readonly granularity: Granularity['kind']
   readonly powerOfTwo?: LogRounding
   /** Of values to codes, where it differs from the target's. */

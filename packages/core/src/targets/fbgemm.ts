@@ -17,8 +17,8 @@ export const fbgemm: Target = {
   title: 'PyTorch FBGEMM',
   source: 'docs/targets/fbgemm.md',
   evidence: 'engine',
-  // 127 · 128 · 2 stays within the 16 bits that pairs of products are added in.
-  activations: { bits: 8, signed: false, symmetric: false, codes: [0, 127], granularity: 'tensor' },
+  // 127 · 128 · 2 stays within the 16 bits that pairs of products are added in; PyTorch saturates at 255 all the same.
+  activations: { bits: 8, signed: false, symmetric: false, codes: [0, 127], headroom: true, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, granularity: 'channel' },
   bits: { weights: [8], activations: [8] },
   kernels: { activations: ['uint8'], weights: ['int8'] },
