@@ -101,6 +101,24 @@ it('warns of an override that matches nothing, and works on', async () => {
   expect(out).toContain('warning OVERRIDE_UNMATCHED')
 })
 
+it('takes nodes to leave in float from a list, and refuses what is no list', async () => {
+  const plan = work.at('listed.json')
+  const planned = (list: string) =>
+    fewbit(
+      'quantize',
+      model,
+      '--float-nodes',
+      work.put('names.txt', Buffer.from(list)),
+      '--stop-after',
+      'plan',
+      '-o',
+      plan,
+    )
+  expect((await planned('["nobody"]')).out).toContain('warning OVERRIDE_UNMATCHED')
+  expect((await planned('nobody\n\nneither\n')).out).toContain('no node is called "neither"')
+  expect(await planned('["nobody"')).toMatchObject({ code: 2, err: expect.stringContaining('FLOAT_NODES') })
+})
+
 describe('under --json a failure is a document too', () => {
   const cases: [string, string[], number, string][] = [
     ['of the verb', ['inspect', 'nope.onnx', '--json'], 1, 'FILE_MISSING'],

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { metricNamed } from '@fewbit/core/analysis'
 import type { Model } from '@fewbit/core/ir'
 import { decided, type PlanOptions, type QuantizeOptions, type Recipe } from '@fewbit/core/pipeline'
 import { type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
+import { fileProblem } from '@fewbit/engine-node'
 import type { CommandContext } from '../command.ts'
 import { type DataFlags, openData, openRecordedData } from '../data-flags.ts'
 
@@ -24,6 +26,7 @@ export interface QuantizeFlags extends DataFlags {
   dispatch?: Dispatch
   tails?: 'float' | 'quantize'
   edgeBits?: number
+  floatNodes?: string
   override?: string[]
   stopAfter?: 'plan'
   evalData?: string
@@ -44,9 +47,41 @@ export function planOptions({ run }: CommandContext, flags: QuantizeFlags): Plan
     ...(flags.dispatch ? { dispatch: flags.dispatch } : {}),
     ...(flags.tails ? { tails: flags.tails } : {}),
     ...(flags.edgeBits ? { edgeBits: flags.edgeBits } : {}),
+    ...(flags.floatNodes ? { floatNodes: namesIn(flags.floatNodes) } : {}),
     ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
     overrides: (flags.override ?? []).map(parseOverride),
     seed: flags.seed ?? 1,
+  }
+}
+
+/**
+ * Names from a file: a JSON array, or one on each line.
+ * @throws FewbitError FILE_*; FLOAT_NODES for JSON that is no list of names.
+ */
+function namesIn(file: string): string[] {
+  const text = readText(file).trim()
+  if (!text.startsWith('[')) return text.split(/\r?\n/).flatMap((line) => line.trim() || [])
+  const list = jsonOf(text)
+  if (Array.isArray(list) && list.every((name) => typeof name === 'string')) return list
+  throw problem('FLOAT_NODES', 'the list of nodes to leave in float cannot be read', {
+    at: { option: 'float-nodes', file },
+    fix: 'write names as a JSON array of strings, or one on each line',
+  })
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw fileProblem(error, file, 'read')
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -120,6 +120,7 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
       new Option('--tails <form>', 'class probabilities and box decoding at the end').choices(['float', 'quantize']),
     )
     .option('--edge-bits <n>', 'bits of the first and the last layer, whatever the scheme', positiveInteger)
+    .option('--float-nodes <file>', 'names of nodes to leave in float: a JSON array, or one on each line')
     .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
     .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))

@@ -67,6 +67,7 @@ const PLAN = {
   activations: true,
   overrides: true,
   floatOps: true,
+  floatNodes: true,
   smallLayers: true,
   dispatch: true,
   tails: true,

@@ -84,8 +84,10 @@ export async function replan(
 /** What the recipe says of single nodes holds for another backend as well. */
 function kept(recipe: Recipe | undefined, { fallback }: Target): PlannerOptions {
   if (!recipe) return {}
-  const { overrides = [], floatOps = [] } = liveSettings(recipe) as Pick<PlannerOptions, 'overrides' | 'floatOps'>
-  return { overrides, floatOps, floatNodes: fallback === 'none' ? [] : recipe.choice.floatNodes }
+  const settings = liveSettings(recipe) as Pick<PlannerOptions, 'overrides' | 'floatOps' | 'floatNodes'>
+  const { overrides = [], floatOps = [], floatNodes = [] } = settings
+  const chosen = fallback === 'none' ? [] : recipe.choice.floatNodes
+  return { overrides, floatOps, floatNodes: [...floatNodes, ...chosen] }
 }
 
 const plannerOptions = ({ scheme, overrides }: Pick<ExportModelOptions, 'scheme' | 'overrides'>): PlannerOptions => ({

@@ -45,6 +45,8 @@ export function quantizeSettings(known: Observers) {
     smallLayers: z.enum(['float', 'integer']).default('float'),
     overrides: z.array(overrideSchema(observers)).default([]),
     floatOps: z.array(z.string()).default([]),
+    /** Names of nodes, most often the most sensitive ones of an analysis. */
+    floatNodes: z.array(z.string()).default([]),
     metrics: z.array(z.enum(Object.keys(METRICS) as [string, ...string[]])).optional(),
     seed: z.int().nonnegative().default(1),
   })

@@ -58,6 +58,8 @@ export interface QuantizeOptions extends RunOptions {
   readonly edgeBits?: number
   readonly overrides?: readonly Override[]
   readonly floatOps?: readonly string[]
+  /** Names of nodes to leave in float: a list of sensitive ones, for instance. */
+  readonly floatNodes?: readonly string[]
   /** Default `float`: layers at the input that are too small for integer kernels to be faster stay in float. */
   readonly smallLayers?: 'float' | 'integer'
   readonly seed?: number
@@ -236,6 +238,7 @@ function makePlan(float: Model, settings: QuantizeSettings, run: Run, options: P
     floatOps,
     smallLayers,
     ...options,
+    floatNodes: [...settings.floatNodes, ...(options.floatNodes ?? [])],
   })
   return withObserverOptions(plan, settings.observer, settings.observerOptions)
 }
