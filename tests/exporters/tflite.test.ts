@@ -151,16 +151,25 @@ describe('tflite', () => {
     expect([weight?.shape, weight?.quantization?.axis]).toEqual([[1, 3, 3, 4], 3])
   })
 
-  it('takes an image that is turned to NCHW as it comes, and turns it for a Flatten only', async () => {
-    const body = `<${small}, float32[144,2] f = {${numbersLike(288)}}> {
-      t = Transpose<perm = [0, 3, 1, 2]>(x) c = Conv<pads = [1, 1, 1, 1]>(t, w, b) r = Relu(c) l = Flatten(r) y = Gemm(l, f) }`
-    const model = text(body, '1,6,6,4', '1,2')
-    inferShapes(model, { ops: defaultOps })
-    const cx = await measuredPlan('net', model, int8Target, memoryData([randomFeeds(model, 1)]))
-    const graph = readFlatbuffer(bytesOf(tflite, cx))
-    expect(graph.operators.map((op) => op.type)).toEqual(['CONV_2D', 'TRANSPOSE', 'RESHAPE', 'FULLY_CONNECTED'])
-    expect(graph.tensors[graph.inputs[0] as number]?.shape).toEqual([1, 6, 6, 4])
-  })
+  it.each(['Gemm(l, f)', 'Gemm<transB = 1>(l, g)', 'MatMul(l, f)'])(
+    'takes an image that is turned to NCHW as it comes, and turns the matrix of %s behind a Flatten',
+    async (product) => {
+      const body = `<${small}, float32[144,2] f = {${numbersLike(288)}}, float32[2,144] g = {${numbersLike(288)}}> {
+        t = Transpose<perm = [0, 3, 1, 2]>(x) c = Conv<pads = [1, 1, 1, 1]>(t, w, b) r = Relu(c) l = Flatten(r) y = ${product} }`
+      const { cx, feeds } = await prepared(text(body, '1,6,6,4', '1,2'))
+      const graph = readFlatbuffer(bytesOf(tflite, cx))
+      expect(graph.operators.map((op) => op.type)).toEqual(['CONV_2D', 'RESHAPE', 'FULLY_CONNECTED'])
+      expect(graph.tensors[graph.inputs[0] as number]?.shape).toEqual([1, 6, 6, 4])
+      const simulated = await runAll(modelOf(qdq, cx), feeds, { optimization: 'simulate' })
+      for (const [i, feed] of feeds.entries()) {
+        // The image is NHWC in ONNX already.
+        const [y = []] = runReference(graph, [Array.from(feed.x?.numbers() ?? [])])
+        const scale = graph.tensors[graph.outputs[0] as number]?.quantization?.scale[0] as number
+        const steps = Array.from(simulated[i]?.y?.numbers() ?? [], (e, k) => Math.abs(e - (y[k] as number)) / scale)
+        expect(Math.max(...steps)).toBeLessThan(1.5)
+      }
+    },
+  )
 
   it('concatenates channels where they are, and brings operands onto the scale of the result', async () => {
     const body = `<${small}, float32[4,8,1,1] k = {${numbersLike(32)}}> { a = Conv<pads = [1, 1, 1, 1]>(x, w) c = Conv<pads = [1, 1, 1, 1], group = 4>(x, d)

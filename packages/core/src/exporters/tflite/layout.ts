@@ -3,19 +3,35 @@ import { inOrder, NHWC, type Order, sameSequence, shapeIn, withoutAxes } from '.
 import { input, intAttr, intsAttr, keepScale, numbersOf, refuse, type Task, type Translate } from './task.ts'
 import { padsOf } from './window.ts'
 
-/** Reshape, Flatten, Squeeze, Unsqueeze: the elements in ONNX's sequence under another shape. */
+/**
+ * Reshape, Flatten, Squeeze, Unsqueeze: the elements in ONNX's sequence under another shape. An image that is flattened for matrix
+ * products only stays in its own sequence; the matrices are permuted instead, once and for all.
+ */
 export const reshape: Translate = (task) => {
   const { lowering, form, result } = task
   const x = input(task)
-  const shape = lowering.shape(x)
+  const [shape, to] = [lowering.shape(x), lowering.shape(result)]
   const held = lowering.orderOf(x)
   const straight = inOrder(shape.length)
-  const { tensor } = lowering.read(x, form, sameSequence(shape, held, straight) ? held : straight)
-  const to = lowering.shape(result)
-  const order = inOrder(to.length)
-  keepScale(task, x, order, (made) =>
+  const inPlace = sameSequence(shape, held, straight)
+  const asRows = !inPlace && held[0] === 0 && to.length === 2 && to[0] === shape[0] && feedsMatrices(task)
+  const { tensor } = lowering.read(x, form, inPlace || asRows ? held : straight)
+  keepScale(task, x, inOrder(to.length), (made) =>
     lowering.builder.op('RESHAPE', [tensor, lowering.builder.integers('shape', to)], [made]),
   )
+  if (asRows) lowering.flatten(result, { shape, order: held })
+}
+
+/** Whether the result is read by products with constant matrices and by nothing else. */
+function feedsMatrices({ lowering, result }: Task): boolean {
+  if (lowering.model.graph.isOutput(result)) return false
+  return result.uses().every(({ node, index }) => {
+    const matrix = node.inputs[1]
+    const transA = node.attributes.get('transA')
+    const plain = !transA || (transA.kind === 'int' && transA.value === 0n)
+    const isProduct = node.qualifiedType === 'Gemm' || node.qualifiedType === 'MatMul'
+    return isProduct && index === 0 && plain && !!matrix && lowering.isConstant(matrix)
+  })
 }
 
 /**

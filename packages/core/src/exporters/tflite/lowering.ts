@@ -24,6 +24,20 @@ export interface Stored {
   readonly order: Order
 }
 
+/** Rows whose elements stand in the sequence of an image in another order than ONNX's. */
+export interface Flattened {
+  /** The image's dimensions in ONNX, batch first. */
+  readonly shape: readonly number[]
+  readonly order: Order
+}
+
+/** How a constant is stored, where its elements are permuted under other dimensions than it has. */
+export interface StoredAs {
+  readonly shape: readonly number[]
+  /** Axis with a scale for each index. */
+  readonly axis: number
+}
+
 /**
  * The state of a translation: which TFLite tensors hold which ONNX value. A value may be held in both forms and in several orders of
  * axes; what an operator asks for is made from what there is, by QUANTIZE, DEQUANTIZE and TRANSPOSE, and kept for the next reader.
@@ -37,6 +51,7 @@ export class Lowering {
   readonly #encodings: Map<string, QuantParams>
   readonly #held = new Map<Value, { form: Form; stored: Stored }[]>()
   readonly #inputs = new Map<Value, number>()
+  readonly #flattened = new Map<Value, Flattened>()
 
   constructor(cx: ExportContext) {
     this.model = cx.model
@@ -111,6 +126,15 @@ export class Lowering {
     this.#held.set(value, [...(this.#held.get(value) ?? []), { form, stored }])
   }
 
+  /** Declares that the rows of a value are images in an order of their own. */
+  flatten(value: Value, image: Flattened): void {
+    this.#flattened.set(value, image)
+  }
+
+  flattened(value: Value): Flattened | undefined {
+    return this.#flattened.get(value)
+  }
+
   /** A new tensor for a value that an operator makes. */
   define(value: Value, form: Form, order: Order): number {
     const tensor = this.builder.tensor(this.#describe(value, form, order, value.name))
@@ -129,13 +153,14 @@ export class Lowering {
   }
 
   /** The same under another shape of as many elements. */
-  spreadConstant(value: Value, reader: Node, shape: readonly number[], order: Order): number {
+  spreadConstant(value: Value, reader: Node, shape: readonly number[], order: Order, as?: StoredAs): number {
     const entry = this.entry(value, reader)
     const numbers = must(value.constant, 'constant').numbers()
     const meant = entry ? fakeQuantize(numbers, this.paramsOf(entry), [...this.shape(value)]) : numbers
     const data = bytesOf(Float32Array.from(permute(meant, shape, order)))
+    const stored = as?.shape ?? shapeIn(order, shape)
     const key = `real ${value.name} ${entry?.group} ${shape} ${order}`
-    return this.builder.constant(key, () => ({ name: value.name, type: 'FLOAT32', shape: shapeIn(order, shape), data }))
+    return this.builder.constant(key, () => ({ name: value.name, type: 'FLOAT32', shape: stored, data }))
   }
 
   /** A new float constant. */
@@ -161,21 +186,16 @@ export class Lowering {
   }
 
   /** int8 codes of a constant, with its axes in an order. */
-  codeConstant(value: Value, params: QuantParams, shape: readonly number[], order: Order): number {
+  codeConstant(value: Value, params: QuantParams, shape: readonly number[], order: Order, as?: StoredAs): number {
     const codes = quantize(must(value.constant, 'constant').numbers(), params, [...this.shape(value)])
     const shift = params.spec.signed ? 0 : 128
     const data = bytesOf(Int8Array.from(permute(codes, shape, order), (q) => q - shift))
     const { granularity } = params.spec
-    const axis = granularity.kind === 'channel' ? order.indexOf((granularity.axis + shape.length) % shape.length) : 0
+    const own = granularity.kind === 'channel' ? order.indexOf((granularity.axis + shape.length) % shape.length) : 0
+    const { shape: stored, axis } = as ?? { shape: shapeIn(order, shape), axis: own }
     const key = `codes ${value.name} ${JSON.stringify(params)} ${shape} ${order}`
     const quantization = quantizationOf(params, axis)
-    return this.builder.constant(key, () => ({
-      name: value.name,
-      type: 'INT8',
-      shape: shapeIn(order, shape),
-      quantization,
-      data,
-    }))
+    return this.builder.constant(key, () => ({ name: value.name, type: 'INT8', shape: stored, quantization, data }))
   }
 
   /** One code on the grid of a value. */

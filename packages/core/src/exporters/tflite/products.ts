@@ -1,6 +1,7 @@
 import type { Value } from '../../ir/index.ts'
 import { type QuantParams, quantize } from '../../quant/index.ts'
 import { bytesOf, must, roundHalfEven } from '../../util/index.ts'
+import type { StoredAs } from './lowering.ts'
 import { inOrder, NHWC, type Order } from './order.ts'
 import { ACTIVATION, PADDING } from './schema.ts'
 import { input, intAttr, refuse, type Task, type Translate } from './task.ts'
@@ -17,7 +18,7 @@ export const conv: Translate = (task) => {
   const window = windowOf(task, w.slice(2))
   const isDepthwise = group > 1 && group === x[1]
   const { tensor, padding } = padded(task, window, 'zero')
-  const weight = weightTensor(task, isDepthwise ? DEPTHWISE : OHWI)
+  const weight = weightTensor(task, { shape: w, order: isDepthwise ? DEPTHWISE : OHWI })
   const [[strideH, strideW], [dilationH, dilationW]] = [window.strides, window.dilations]
   const options = {
     padding: PADDING[padding],
@@ -48,25 +49,48 @@ export const matmul: Translate = (task) => {
   fullyConnected(task, [1, 0])
 }
 
+/** @param order of the weight's axes: outputs, then inputs. */
 function fullyConnected(task: Task, order: Order): void {
   const { lowering, form, result } = task
   const x = input(task)
   const rank = lowering.shape(x).length
   const { tensor } = lowering.read(x, form, inOrder(rank))
-  const outputs = must(lowering.shape(input(task, 1))[order[0] as number], 'outputs')
+  const weight = matrixFor(task, order)
   const made = lowering.define(result, form, inOrder(lowering.shape(result).length))
-  lowering.builder.op('FULLY_CONNECTED', [tensor, weightTensor(task, order), biasTensor(task, outputs)], [made], {
+  const inputs = [tensor, weightTensor(task, weight), biasTensor(task, weight.as.shape[0] as number)]
+  lowering.builder.op('FULLY_CONNECTED', inputs, [made], {
     activation: ACTIVATION[task.activation],
     ...(rank > 2 ? { keepNumDims: 1 } : {}),
   })
 }
 
-function weightTensor(task: Task, order: Order): number {
+/** A weight's dimensions, the order that its elements are stored in, and the dimensions that they are stored under. */
+interface Arrangement {
+  readonly shape: readonly number[]
+  readonly order: Order
+  readonly as?: StoredAs
+}
+
+/** [outputs, inputs]; where the input is a flattened image in an order of its own, so are the matrix's inputs. */
+function matrixFor(task: Task, order: Order): Arrangement & { readonly as: StoredAs } {
+  const { lowering } = task
+  const own = lowering.shape(input(task, 1))
+  const as = { shape: order.map((axis) => own[axis] as number), axis: 0 }
+  const image = lowering.flattened(input(task))
+  if (!image) return { shape: own, order, as }
+  const sizes = image.shape.slice(1)
+  const outputsFirst = order[0] === 0
+  const shape = outputsFirst ? [own[0] as number, ...sizes] : [...sizes, own[1] as number]
+  const places = image.order.slice(1).map((axis) => (outputsFirst ? axis : axis - 1))
+  return { shape, order: [outputsFirst ? 0 : sizes.length, ...places], as }
+}
+
+function weightTensor(task: Task, { shape, order, as }: Arrangement): number {
   const { lowering, node, form } = task
   const w = input(task, 1)
   if (!lowering.isConstant(w)) refuse(task, `its weight "${w.name}" is computed while the model runs`)
-  if (form === 'real') return lowering.realConstant(w, node, order)
-  return lowering.codeConstant(w, weightParams(task), lowering.shape(w), order)
+  if (form === 'real') return lowering.spreadConstant(w, node, shape, order, as)
+  return lowering.codeConstant(w, weightParams(task), shape, order, as)
 }
 
 function weightParams(task: Task): QuantParams {
