@@ -12,6 +12,7 @@ export const cmsisNn: Target = {
   name: 'cmsis-nn',
   title: 'CMSIS-NN, int8',
   source: 'docs/targets/cmsis-nn.md',
+  evidence: 'documentation',
   ops: {
     ...each(INTEGER, ['Conv', 'ConvTranspose', 'Add', 'Mul']),
     Gemm: { ...PLAIN_GEMM, weights: ONE_SCALE },

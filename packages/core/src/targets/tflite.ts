@@ -11,7 +11,7 @@ export const tflite: Target = {
   name: 'tflite',
   title: 'LiteRT (TensorFlow Lite), int8',
   source: 'docs/targets/tflite.md',
-  evidence: 'documentation',
+  evidence: 'engine',
   activations: { bits: 8, signed: true, symmetric: false, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bias: { bits: 32 },
