@@ -30,6 +30,6 @@ export const fbgemm = pytorch('fbgemm', 'PyTorch, FBGEMM kernels', {
 })
 
 export const qnnpack = pytorch('qnnpack', 'PyTorch, QNNPACK kernels', {
-  arithmetic: { pools: 'half-toward-zero' },
+  arithmetic: { pools: 'half-toward-zero', means: 'half-even' },
   causes: ['weights have one scale per tensor or per channel as planned; sums are requantized in float'],
 })

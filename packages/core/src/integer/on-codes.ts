@@ -14,11 +14,13 @@ export interface OnCodesOptions {
    * scale(x) · scale(w), the bias is added in float32, and the quantizer divides, as in OpenVINO's kernels; also where none follows.
    */
   readonly sums?: 'codes' | 'real'
-  /** How averages on one grid round ties; absent: in real values, as the plain simulation. */
+  /** How AveragePool and GlobalAveragePool on one grid round ties; absent: in real values, as the plain simulation. */
   readonly pools?: PoolTies
+  /** The same of ReduceMean. */
+  readonly means?: PoolTies
 }
 
-const AVERAGES: ReadonlySet<string> = new Set(['AveragePool', 'GlobalAveragePool', 'ReduceMean'])
+const POOLS: ReadonlySet<string> = new Set(['AveragePool', 'GlobalAveragePool'])
 const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
 
 /**
@@ -30,12 +32,13 @@ const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
  *
  * Operators that do not sum products keep their form. Run the result with quantizers unfused (`simulate`).
  */
-export function onCodes(quantized: Model, { add = 'real', sums = 'codes', pools }: OnCodesOptions = {}): Model {
+export function onCodes(quantized: Model, { add = 'real', sums = 'codes', pools, means }: OnCodesOptions = {}): Model {
   const model = cloneModel(quantized)
   for (const node of [...model.graph.nodes]) {
     if (SUMS.has(node.opType)) sumOnCodes(node, sums)
     else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
-    else if (pools && AVERAGES.has(node.opType)) averageOnCodes(node, pools)
+    else if (pools && POOLS.has(node.opType)) averageOnCodes(node, pools)
+    else if (means && node.opType === 'ReduceMean') averageOnCodes(node, means)
   }
   return model
 }
