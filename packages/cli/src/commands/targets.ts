@@ -1,6 +1,6 @@
 import type { Registries } from '@fewbit/core/pipeline'
 import type { Target } from '@fewbit/core/quant'
-import { describeTarget, findTarget } from '@fewbit/core/targets'
+import { brieflyText, describeTarget, findTarget } from '@fewbit/core/targets'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { table } from '../render/table.ts'
@@ -26,8 +26,8 @@ function summary(target: Target) {
 
 function renderAll(targets: readonly Target[]): string {
   const rows = targets.map((target) => {
-    const { activations, weights } = factsOf(target)
-    return [target.name, target.title, activations ?? '', weights ?? '', target.exporters.join(', ')]
+    const activations = target.bits.activations.length > 0 ? brieflyText(target.activations) : 'float'
+    return [target.name, target.title, activations, brieflyText(target.weights), target.exporters[0] ?? '']
   })
   return [
     table(['target', 'backend', 'activations', 'weights', 'writes'], rows),

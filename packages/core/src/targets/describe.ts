@@ -87,6 +87,13 @@ function ruleText(rule: TensorRule, target: Target): string {
   return `${type} ${rule.symmetric ? 'symmetric' : 'affine'}${codes}, ${scales}${shifts}`
 }
 
+/** A few words for lists: `uint8 affine`, `int8 symmetric, by channel`, `int8 symmetric 2ⁿ`. */
+export function brieflyText(rule: TensorRule): string {
+  const type = rule.format ? `${rule.bits}-bit ${rule.format.kind}` : storageDType(rule)
+  const grid = `${rule.symmetric ? 'symmetric' : 'affine'}${rule.powerOfTwo ? ' 2ⁿ' : ''}`
+  return `${type} ${grid}${rule.granularity === 'tensor' ? '' : `, by ${rule.granularity}`}`
+}
+
 const LOG_ROUNDING = { round: 'rounded', ceil: 'rounded up', floor: 'rounded down' }
 
 const activationText = (rule: ActivationRule, target: Target): string =>

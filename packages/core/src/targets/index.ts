@@ -77,5 +77,5 @@ export function findTarget(name: string, targets: Readonly<Record<string, Target
   })
 }
 
-export { describeTarget, type TargetDescription } from './describe.ts'
+export { brieflyText, describeTarget, type TargetDescription } from './describe.ts'
 export { onnxruntime } from './onnxruntime.ts'
