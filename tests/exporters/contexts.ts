@@ -2,7 +2,7 @@ import type { ExportContext } from '@fewbit/core/exporters'
 import { cloneModel, type Model, parseModel, Tensor, valuesByName } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { inferShapes } from '@fewbit/core/passes'
-import { measuredTensors, planQuantization, type QuantParams, resolveParams, type Target } from '@fewbit/core/quant'
+import { defaultScheme, measuredTensors, planQuantization, resolveParams, type Target } from '@fewbit/core/quant'
 import { onnxruntime } from '@fewbit/core/targets'
 import { Diagnostics } from '@fewbit/core/util'
 
@@ -78,7 +78,7 @@ function ascendOps(): Target['ops'] {
  * Plan and parameters of a typed model. The i-th measured tensor reaches from −(i + 1)/2, or 0 behind a Relu, to i + 1, so that no
  * two are alike.
  */
-export function contextOf(model: Model, target: Target, scheme = 'w8a8'): ExportContext {
+export function contextOf(model: Model, target: Target, scheme = defaultScheme(target)): ExportContext {
   const plan = planQuantization(model, target, defaultOps, { scheme })
   const values = valuesByName(model.graph)
   const isPositive = (value: string) => values.get(value)?.producer?.opType === 'Relu'
