@@ -10,6 +10,7 @@ import type { Dispatch } from './target.ts'
  */
 export function dispatch(selection: Selection, cx: PlanContext): void {
   DISPATCHERS[cx.dispatch](selection, cx)
+  if (cx.target.points === 'inputs') dropIdleMovers(selection)
 }
 
 const DISPATCHERS: Record<Dispatch, (selection: Selection, cx: PlanContext) => void> = {
@@ -57,16 +58,27 @@ function settle(selection: Selection): void {
 }
 
 function lonely(c: Candidate, selection: Selection): Reason | undefined {
-  if (!selection.outputs(c).some((value) => selection.integerReaders(value).length > 0)) {
-    const text = 'no integer kernel reads its result, so that quantizing it would only add rounding'
-    return { code: 'NO_INTEGER_READER', text }
-  }
+  if (!hasIntegerReader(c, selection)) return NO_READER
   const fed = c.kind === 'pass' || c.data.some((i) => selection.comesAsCodes(c.node.inputs[i]))
   if (fed) return undefined
   return {
     code: 'NO_INTEGER_SOURCE',
     text: 'none of its inputs comes from an integer kernel, so that quantizing it would only add rounding',
   }
+}
+
+/** Where results stay in float, a quantizer before a node that moves elements serves only kernels behind it. */
+function dropIdleMovers(selection: Selection): void {
+  const movers = [...selection.chosen.values()].filter((c) => c.kind === 'pass' && !c.settings.ownScheme)
+  for (const c of movers.reverse()) if (!hasIntegerReader(c, selection)) selection.drop(c.node, NO_READER)
+}
+
+const hasIntegerReader = (c: Candidate, selection: Selection): boolean =>
+  selection.outputs(c).some((value) => selection.integerReaders(value).length > 0)
+
+const NO_READER: Reason = {
+  code: 'NO_INTEGER_READER',
+  text: 'no integer kernel reads its result, so that quantizing it would only add rounding',
 }
 
 function keepReached(selection: Selection, reached: ReadonlySet<Node>, reason: Reason): void {
