@@ -1,5 +1,5 @@
 import { asTensor, type Model, type Node } from '../ir/index.ts'
-import { type InputRole, type OpDef, type OpRegistry, readAttrs, versionIn } from '../ops/index.ts'
+import { inputRole, type OpDef, type OpRegistry, readAttrs, versionIn } from '../ops/index.ts'
 import { isFloat } from '../util/index.ts'
 import type { Reason } from './plan.ts'
 import { isConstant } from './planner-bounds.ts'
@@ -67,7 +67,7 @@ function sortInputs(node: Node, def: OpDef): Inputs {
   let bias: number | undefined
   node.inputs.forEach((value, i) => {
     if (!value) return
-    const role = roleOf(def, i)
+    const role = inputRole(def, i)
     if (role === 'bias') bias = i
     else if (role === 'fill' && isConstant(value) && value.constant?.size === 1) fills.push(i)
     else if (role === 'weight' && isConstant(value)) weight = i
@@ -75,11 +75,6 @@ function sortInputs(node: Node, def: OpDef): Inputs {
     else if (role === 'activation' || role === 'weight') data.push(i)
   })
   return { data, constants, weight, bias, fills }
-}
-
-const roleOf = (def: OpDef, i: number): InputRole => {
-  const roles = def.quant.roles ?? []
-  return roles[i] ?? (def.inputs.at(-1)?.endsWith('...') ? roles.at(-1) : undefined) ?? 'parameter'
 }
 
 function dtypeObstacle(node: Node, inputs: Inputs): Reason | undefined {
@@ -116,7 +111,7 @@ function operandObstacle(node: Node, def: OpDef, rule: OpRule, { data, bias, con
       'one operand is constant: it is a bias or a factor, which the backend keeps in float',
     )
   }
-  const dynamic = rule.dynamicWeight ? undefined : data.find((i) => roleOf(def, i) === 'weight')
+  const dynamic = rule.dynamicWeight ? undefined : data.find((i) => inputRole(def, i) === 'weight')
   if (dynamic !== undefined) {
     return reason('WEIGHT_DYNAMIC', `its weight "${node.inputs[dynamic]?.name}" is computed while the model runs`)
   }
