@@ -31,7 +31,7 @@ export interface CollectOptions {
 }
 
 /** The bulk of a distribution needs few: mse then chooses ranges within 0.03 dB of those of all elements (docs/observers.md). */
-export const DEFAULT_ELEMENTS = 3 * 2 ** 15
+export const DEFAULT_ELEMENTS = 2 ** 16
 /** Samples to expect of a data set that does not say. */
 const EXPECTED_SAMPLES = 128
 

@@ -13,6 +13,8 @@ export interface Observer<O extends object = Record<string, never>> {
   readonly defaults: O
   /** What must be collected; extremes always are. */
   readonly wants: readonly Statistic[]
+  /** Its choice moves where histograms are sampled: asked for by name, it is given every element. */
+  readonly exhaustive?: true
   /** True for an observer that takes its range from its options and looks at no data. */
   readonly passive?: true
   range(stats: TensorStats, spec: QuantSpec, options: O): Range

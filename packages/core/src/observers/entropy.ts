@@ -9,6 +9,8 @@ export const entropy: Observer = {
   summary: 'the range whose codes keep most of the distribution (Kullback-Leibler)',
   defaults: {},
   wants: ['histogram'],
+  // It counts occupied bins, of which a sample has fewer, and its optimum is flat.
+  exhaustive: true,
   range: (stats, spec) => searchGrid(stats, spec, divergence(stats, spec), STEPS),
 }
 

@@ -3,9 +3,10 @@ import { countingEngine, fixture, memoryData, normalData } from '@fewbit/testkit
 import { describe, expect, it, vi } from 'vitest'
 import type { Dataset, Feeds } from '../engine/index.ts'
 import { type Model, parseModel, readModel, serializeModel, Tensor } from '../ir/index.ts'
+import { observe } from '../observers/index.ts'
 import { defaultOps } from '../ops/index.ts'
 import { checkStage, structuralHash } from '../passes/index.ts'
-import { summarizePlan } from '../quant/index.ts'
+import { paramsFromRange, type QuantSpec, summarizePlan } from '../quant/index.ts'
 import { FewbitError } from '../util/index.ts'
 import { planModel, type QuantizeOptions, type QuantizeResult, quantize } from './quantize.ts'
 import type { ProgressEvent } from './run.ts'
@@ -58,6 +59,20 @@ describe('quantize', () => {
     await quantized(model)
     expect(structuralHash(model)).toBe(hash)
     expect(Buffer.compare(serializeModel(model), bytes)).toBe(0)
+  })
+
+  it('counts every element for an observer that a sample would mislead', async () => {
+    // 76,800 elements of the input: more than a sampled histogram holds.
+    const samples = 300
+    const digest = async (observer: string) => {
+      const { recipe } = await quantized(fixture('residual'), {
+        calibration: { data: pictures(samples), samples, observer },
+      })
+      return recipe.calibrationDigest
+    }
+    const [entropy, mse, percentile] = [await digest('entropy'), await digest('mse'), await digest('percentile')]
+    expect(mse).toBe(percentile)
+    expect(entropy).not.toBe(mse)
   })
 
   it('returns a model that keeps its word: inputs, outputs, pairs of quantizers, and integers inside', async () => {

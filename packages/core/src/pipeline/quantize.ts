@@ -126,7 +126,13 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
     const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
     const tensors = [...first.tensors, ...latentTensors(float, first, target)]
     const requests = requestsForPlan({ ...first, tensors }, run.registries.observers)
-    return collectStats(float, run.engine, data, requests, { samples, batchSize, onProgress, ...run.signal })
+    return collectStats(float, run.engine, data, requests, {
+      samples,
+      batchSize,
+      onProgress,
+      ...elementsFor(settings, run),
+      ...run.signal,
+    })
   })
   const dataDigest = data.digest()
   if (replayed) checkData(replayed, dataDigest, options.allowOtherData ?? false, run)
@@ -207,6 +213,10 @@ function checkObserverOptions(observer: string, options: Record<string, unknown>
   const fix = `name the observer that has ${Object.keys(options).join(', ')}`
   throw problem('OBSERVER_OPTION', 'observer options need an observer', { at: { option: 'observerOptions' }, fix })
 }
+
+/** Histograms are sampled, unless the one observer that is asked for needs every element. */
+const elementsFor = ({ observer }: QuantizeSettings, { registries }: Run): { elements?: number } =>
+  registries.observers[observer]?.exhaustive ? { elements: Number.POSITIVE_INFINITY } : {}
 
 /** @throws FewbitError SPEC_TRAINING for a network that would train. */
 function checkFloat(float: Model, run: Run): void {
