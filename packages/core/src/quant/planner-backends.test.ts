@@ -86,6 +86,14 @@ describe('quant points', () => {
     expect(edges(plan(model, backend({})))).toEqual(['x -> g', 'e -> y'])
   })
 
+  it('inputs: all read what a kernel rounds to the grid of its input, as OpenVINO averages', () => {
+    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] v, float32[4,4,1,1] w) => (float32[1,4,4,4] y) {
+      a = Conv(x, v) p = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(a) c = Conv(p, w) e = Exp(p) y = Mul(c, e) }`)
+    const over = (rule: OpRule) => backend({ points: 'inputs', ops: { ...onnxruntime.ops, AveragePool: rule } })
+    expect(edges(plan(model, over({ mode: 'integer', align: 'input' })))).toContain('p -> c e')
+    expect(edges(plan(model, over({ mode: 'integer' })))).toContain('p -> c')
+  })
+
   it('leaves constant operands in float where the file has no place for them', () => {
     const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] k) => (float32[1,4,8,8] y) {
       c = Conv(x, w) m = Mul(c, k) y = Conv(m, w) }`)

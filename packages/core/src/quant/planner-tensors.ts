@@ -197,8 +197,10 @@ class ActivationPlans {
   }
 
   #readers(value: Value): Pick<TensorPlan, 'readers' | 'graphOutput'> {
-    // A kernel hands over codes as soon as one reader wants them, and then nothing else: all read the dequantized value.
-    const all = this.#cx.target.points !== 'inputs' && this.#maker(value) !== undefined
+    // A kernel hands over codes as soon as one reader wants them, and then nothing else: all read the dequantized value. Where quantizers
+    // stand at inputs, only a kernel does so whose result is on the grid of its input.
+    const maker = this.#maker(value)
+    const all = maker !== undefined && (this.#cx.target.points !== 'inputs' || maker.rule.align === 'input')
     const readers = all ? value.consumers() : this.#selection.integerReaders(value).map((r) => r.node)
     const isOutput = all && this.#cx.graph.isOutput(value)
     return { readers: readers.map((node) => node.name), ...(isOutput ? { graphOutput: true as const } : {}) }
