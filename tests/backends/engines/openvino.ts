@@ -12,7 +12,7 @@ const OPENVINO = {
   module: 'openvino',
   script: 'openvino_engine.py',
   criterion: CRITERION,
-  arithmetic: { sums: 'real' } as const,
+  arithmetic: { sums: 'real', pools: 'half-even' } as const,
   causes: ['float32 arithmetic behind the sum is arranged differently, so that ties fall on the other side'],
 }
 

@@ -1,6 +1,7 @@
 import { cloneModel, type Model } from '../ir/index.ts'
 import { addOnCodes } from './add.ts'
 import { averageOnCodes, type PoolTies } from './pools.ts'
+import { realSum } from './real-sums.ts'
 import { sumOnCodes } from './sums.ts'
 
 export interface OnCodesOptions {
@@ -11,7 +12,8 @@ export interface OnCodesOptions {
   readonly add?: 'ratios' | 'real'
   /**
    * What becomes of sums. `codes` (default): one factor takes them to the result's grid. `real`: they are multiplied by
-   * scale(x) · scale(w), the bias is added in float32, and the quantizer divides, as in OpenVINO's kernels; also where none follows.
+   * scale(x) · scale(w), the bias and a residual branch are added in float32, and the result is multiplied by one over its step, as
+   * in OpenVINO's kernels; also where no quantizer follows.
    */
   readonly sums?: 'codes' | 'real'
   /** How AveragePool and GlobalAveragePool on one grid round ties; absent: in real values, as the plain simulation. */
@@ -35,7 +37,7 @@ const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
 export function onCodes(quantized: Model, { add = 'real', sums = 'codes', pools, means }: OnCodesOptions = {}): Model {
   const model = cloneModel(quantized)
   for (const node of [...model.graph.nodes]) {
-    if (SUMS.has(node.opType)) sumOnCodes(node, sums)
+    if (SUMS.has(node.opType)) (sums === 'real' ? realSum : sumOnCodes)(node)
     else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
     else if (pools && POOLS.has(node.opType)) averageOnCodes(node, pools)
     else if (means && node.opType === 'ReduceMean') averageOnCodes(node, means)

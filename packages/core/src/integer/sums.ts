@@ -7,7 +7,7 @@ import { onUnitScale } from './unit-scale.ts'
 const FLOAT = { to: attribute.int(1) }
 const INT32 = { to: attribute.int(6) }
 
-interface Operands {
+export interface Operands {
   readonly x: Codes
   readonly w: Codes
   /** Codes of the weight less its zero point. */
@@ -18,12 +18,7 @@ interface Operands {
 }
 
 /** Rewrites a Conv, Gemm or MatMul whose operands are codes. Leaves alone what it does not know. */
-export function sumOnCodes(node: Node, results: 'codes' | 'real'): void {
-  if (results === 'real') realSum(node)
-  else codeSum(node)
-}
-
-function codeSum(node: Node): void {
+export function sumOnCodes(node: Node): void {
   const requantizer = requantizerOf(node)
   // A Conv that hands over real values has no integer kernel in the runtimes that simulate.
   if (!requantizer && node.opType === 'Conv') return
@@ -31,7 +26,7 @@ function codeSum(node: Node): void {
   if (operands) rewrite(node, operands, requantizer)
 }
 
-function operandsOf(node: Node): Operands | undefined {
+export function operandsOf(node: Node): Operands | undefined {
   if (node.opType === 'Gemm' && !isPlainGemm(node)) return undefined
   const [x, w] = [activationCodes(node.inputs[0]), codesOf(node.inputs[1])]
   const weight = w && centredWeight(node, w)
@@ -90,32 +85,15 @@ function rewrite(node: Node, operands: Operands, requantizer: Requantizer | unde
   if (requantizer) onUnitScale(requantizer, b)
 }
 
-/** sum · scale + bias in float32. */
-function realSum(node: Node): void {
-  const operands = operandsOf(node)
-  if (!operands) return
-  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
-  const scaled = b.op('Mul', [exactSum(b, node, operands), perChannel(b, node, operands.scale)])
-  const bias = node.inputs[2] && realValues(node.inputs[2])
-  replaceAllUses(must(node.outputs[0], 'output'), bias ? b.op('Add', [scaled, perChannel(b, node, bias)]) : scaled)
-}
-
-function realValues(value: Value): ArrayLike<number> {
-  const codes = codesOf(value)
-  if (!codes) return must(value.constant, 'bias').numbers()
-  const { scale } = codes
-  const steps = must(codes.codes.constant, 'codes of the bias').numbers()
-  return Float32Array.from(steps, (v, i) => v * (scale[scale.length > 1 ? i : 0] as number))
-}
-
 /** One number for each output channel, along the axis of channels. */
-function perChannel(b: GraphBuilder, node: Node, values: ArrayLike<number>): Value {
+export function perChannel(b: GraphBuilder, node: Node, values: ArrayLike<number>): Value {
   const rank = node.inputs[1]?.producer?.inputs[0]?.constant?.dims.length ?? 2
   const spatial = node.opType === 'Conv' ? Array<number>(rank - 2).fill(1) : []
   return b.constant('channels', Tensor.float32([values.length, ...spatial], values))
 }
 
-function exactSum(b: GraphBuilder, node: Node, { x, weight }: Operands): Value {
+/** The sum of products of codes, without the bias. */
+export function exactSum(b: GraphBuilder, node: Node, { x, weight }: Operands): Value {
   const inputs = [centred(b, x), b.constant('weight_codes', weight)]
   const sum = b.op(node.opType, inputs, Object.fromEntries(node.attributes), { name: node.name })
   // Through int32, where a whole number stays what it is, so that no optimizer folds the factor into the weight.
