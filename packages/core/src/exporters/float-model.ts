@@ -25,5 +25,6 @@ export function snappedModel(cx: ExportContext): Artifact {
   return { ...floatModel(cx), name: `${cx.name}.snapped.onnx` }
 }
 
-const snapped = (data: Tensor, params: QuantParams): Tensor =>
+/** Constants on their grid. */
+export const snapped = (data: Tensor, params: QuantParams): Tensor =>
   Tensor.fromNumbers(data.dtype, data.dims, fakeQuantize(data.numbers(), params, [...data.dims]))

@@ -15,6 +15,7 @@ import { coveredRange, type ParamsTable, type QuantParams, type TensorPlan } fro
 import { must } from '../util/index.ts'
 import { complete, type Holds } from './completeness.ts'
 import type { Exporter } from './define.ts'
+import { snapped } from './float-model.ts'
 
 const DOMAIN = 'org.openvinotoolkit'
 
@@ -61,9 +62,19 @@ class FakeQuantizeWriter {
   add(tensor: TensorPlan, value: Value): void {
     const readers = new Set(tensor.readers)
     const uses = value.uses().filter((use) => readers.has(use.node.name))
-    const node = this.#node(tensor, value)
-    if (value.constant && !value.producer) this.#onConstant(node, uses)
+    const constant = value.producer ? undefined : value.constant
+    const source = constant ? this.#onGrid(value, constant, tensor, uses.length === value.uses().length) : value
+    const node = this.#node(tensor, source)
+    if (constant) this.#onConstant(node, uses)
     else insertOn(value, [node], { uses, output: tensor.graphOutput === true })
+  }
+
+  /** FakeQuantize rounds (x − low) / (high − low) · (levels − 1), which is off near ties of x / scale; on the grid there are none. */
+  #onGrid(value: Value, constant: Tensor, { group }: TensorPlan, owned: boolean): Value {
+    const rounded = snapped(constant, must(this.#params.get(group), `parameters of "${group}"`))
+    if (!owned) return this.#initializer(`${value.name}_rounded`, rounded)
+    value.constant = rounded
+    return value
   }
 
   #onConstant(node: Node, uses: readonly Use[]): void {
