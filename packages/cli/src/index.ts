@@ -1,5 +1,9 @@
 /** The library: the verbs of the command line as functions, on ONNX Runtime for Node. */
 export {
+  ALGORITHMS,
+  type Algorithm,
+  type AlgorithmRecord,
+  type AlgorithmRequest,
   type Analysis,
   type AnalyzeOptions,
   type Artifact,
@@ -46,6 +50,7 @@ export {
   type PlanResult,
   type Plugin,
   type ProgressEvent,
+  parseAlgorithm,
   parseOverride,
   parseRecipe,
   type QuantizeOptions,

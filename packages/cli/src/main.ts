@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { registriesWith } from '@fewbit/core'
 import { Command, CommanderError } from 'commander'
 import type { Invocation } from './command.ts'
+import { algorithmsCommand } from './commands/algorithms.ts'
 import { analyzeCommand } from './commands/analyze.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
@@ -32,6 +33,7 @@ const COMMANDS = [
   recipeCommand,
   targetsCommand,
   observersCommand,
+  algorithmsCommand,
   opsCommand,
   demoCommand,
 ]
@@ -53,7 +55,7 @@ function buildProgram(invocation: Invocation): Command {
     command.exitOverride().configureOutput(program.configureOutput())
     command.option(
       '--plugin <file>',
-      'a module with operators, observers, targets or exporters; may be repeated',
+      'a module with operators, observers, algorithms, targets or exporters; may be repeated',
       collect,
     )
   }

@@ -1,4 +1,11 @@
 /** What applications use. Everything else is exported by layer: `@fewbit/core/ir`, `@fewbit/core/passes`, … */
+export {
+  ALGORITHMS,
+  type Algorithm,
+  type AlgorithmRequest,
+  describeAlgorithms,
+  parseAlgorithm,
+} from './algorithms/index.ts'
 export { METRICS, type MetricName } from './analysis/index.ts'
 export type { DataSource, Dataset, Engine, Feeds, Sample, Session } from './engine/index.ts'
 export { type Artifact, complete, EXPORTERS, type ExportContext, type Exporter } from './exporters/index.ts'

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { parseAlgorithm } from '@fewbit/core/algorithms'
 import { metricNamed } from '@fewbit/core/analysis'
 import type { Model } from '@fewbit/core/ir'
-import { decided, type PlanOptions, type QuantizeOptions, type Recipe } from '@fewbit/core/pipeline'
+import { decided, type PlanOptions, type QuantizeOptions, type Recipe, registriesWith } from '@fewbit/core/pipeline'
 import { type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
 import { fileProblem } from '@fewbit/engine-node'
@@ -28,6 +29,7 @@ export interface QuantizeFlags extends DataFlags {
   edgeBits?: number
   floatNodes?: string
   override?: string[]
+  algorithm?: string[]
   stopAfter?: 'plan'
   evalData?: string
   metric?: string[]
@@ -37,6 +39,7 @@ export interface QuantizeFlags extends DataFlags {
 const DEFAULT_SAMPLES = 128
 
 export function planOptions({ run }: CommandContext, flags: QuantizeFlags): PlanOptions {
+  const { algorithms: known } = registriesWith(run.extensions)
   return {
     ...run,
     ...(flags.target ? { target: flags.target } : {}),
@@ -50,6 +53,7 @@ export function planOptions({ run }: CommandContext, flags: QuantizeFlags): Plan
     ...(flags.floatNodes ? { floatNodes: namesIn(flags.floatNodes) } : {}),
     ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
     overrides: (flags.override ?? []).map(parseOverride),
+    algorithms: (flags.algorithm ?? []).map((text) => parseAlgorithm(text, known)),
     seed: flags.seed ?? 1,
   }
 }

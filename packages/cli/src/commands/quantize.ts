@@ -123,6 +123,7 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .option('--float-nodes <file>', 'names of nodes to leave in float: a JSON array, or one on each line')
     .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
     .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
+    .option('--algorithm <name>', 'what to do about the error, as name or name:key=value,…; may be repeated', collect)
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))
     .option('--batch-size <n>', 'samples per run where the model allows it', positiveInteger)
     .option('--json', 'print one JSON document')

@@ -30,6 +30,7 @@ import {
   type Why,
   why as whyOn,
 } from '@fewbit/core'
+import { type AlgorithmInfo, describeAlgorithms } from '@fewbit/core/algorithms'
 import { modelInputs } from '@fewbit/core/engine'
 import { describeObservers, type ObserverInfo } from '@fewbit/core/observers'
 import { nodeEngine } from '@fewbit/engine-node'
@@ -66,6 +67,7 @@ const PLAN = {
   perTensor: true,
   activations: true,
   overrides: true,
+  algorithms: true,
   floatOps: true,
   floatNodes: true,
   smallLayers: true,
@@ -153,6 +155,10 @@ async function spreadData(data: Data, model: Model, samples = DEFAULT_SAMPLES): 
 /** The observers that there are, with their statistics and options. */
 export const observers = (plugins: RunOptions['extensions'] = []): ObserverInfo[] =>
   describeObservers(registriesWith(plugins).observers)
+
+/** The algorithms that there are, with their stages and options, in the order in which they run. */
+export const algorithms = (plugins: RunOptions['extensions'] = []): AlgorithmInfo[] =>
+  describeAlgorithms(registriesWith(plugins).algorithms)
 
 /**
  * Decides who is quantized and how, without data.

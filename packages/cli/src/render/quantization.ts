@@ -1,4 +1,4 @@
-import type { Evaluation, QuantizeReport, QuantizeResult } from '@fewbit/core/pipeline'
+import type { AlgorithmRecord, Evaluation, QuantizeReport, QuantizeResult } from '@fewbit/core/pipeline'
 import { formatDiagnostic } from '@fewbit/core/util'
 import { metricText } from '../commands/evaluate.ts'
 import { bytes, decibel, duration, percent, seconds } from './numbers.ts'
@@ -29,6 +29,7 @@ export function renderQuantization({ output, files, result, peakMemory }: Quanti
     ...worstText(report),
     '',
     choiceText(report),
+    ...algorithmRows(report),
     `calibrated on ${report.calibration.samples} samples of ${report.calibration.data}`,
     `stages: ${Object.entries(report.seconds)
       .map(([stage, s]) => `${stage} ${seconds(s)}`)
@@ -83,6 +84,25 @@ function choiceText({ choice }: QuantizeReport): string {
   const kept = float > 0 ? `, ${float} ${float === 1 ? 'node' : 'nodes'} left in float for accuracy` : ''
   if (choice.trials.length === 0) return `chosen by the recipe: observer ${choice.observer}${kept}`
   return `chosen by measuring ${choice.trials.length} candidates: observer ${choice.observer}${kept}`
+}
+
+/** What each algorithm changed, what that did to the outputs, and how long it took. */
+function algorithmRows({ algorithms }: QuantizeReport): string[] {
+  if (algorithms.length === 0) return []
+  const rows = algorithms.map((record) => [
+    `  ${record.name}`,
+    `${record.changed} ${record.changed === 1 ? 'node' : 'nodes'}`,
+    effectText(record),
+    seconds(record.seconds),
+  ])
+  const noted = algorithms.flatMap(({ name, notes }) => notes.map((note) => `  ${name}: ${note}`))
+  return ['algorithms:', table([], rows, ['left', 'right', 'left', 'right']), ...noted]
+}
+
+function effectText({ undone, deviation, sqnr }: AlgorithmRecord): string {
+  if (undone) return 'taken back'
+  if (sqnr) return `SQNR of outputs ${decibel(sqnr.before)} to ${decibel(sqnr.after)}`
+  return `float outputs moved by ${(deviation ?? 0).toExponential(1)} of their magnitude`
 }
 
 function notes({ calibration, slowdown, latency }: QuantizeReport, target: string): string[] {

@@ -1,3 +1,4 @@
+export type { AlgorithmRecord } from './algorithms.ts'
 export * from './analyze.ts'
 export { type Data, datasetFor } from './data.ts'
 export * from './evaluate.ts'

@@ -19,6 +19,11 @@ const overrideSchema = (observers: readonly string[]) =>
     granularity: z.enum(['tensor', 'channel', 'group']).optional(),
   })
 
+const algorithmSchema = z.strictObject({
+  name: z.string(),
+  options: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).default({}),
+})
+
 /** The part of quantize's options that is plain data: what a recipe holds. */
 export function quantizeSettings(known: Observers) {
   const observers = Object.keys(known) as [string, ...string[]]
@@ -44,6 +49,10 @@ export function quantizeSettings(known: Observers) {
     /** `float` leaves layers at the input in float that are too small for integer kernels to be faster. */
     smallLayers: z.enum(['float', 'integer']).default('float'),
     overrides: z.array(overrideSchema(observers)).default([]),
+    /** What to do about the error, beside choosing ranges. A name alone takes the algorithm's defaults. */
+    algorithms: z
+      .array(z.union([z.string().transform((name) => ({ name, options: {} })), algorithmSchema]))
+      .default([]),
     floatOps: z.array(z.string()).default([]),
     /** Names of nodes, most often the most sensitive ones of an analysis. */
     floatNodes: z.array(z.string()).default([]),

@@ -87,3 +87,35 @@ function addTo(
   }
   sums.count += reference.length
 }
+
+/**
+ * Greatest change of any output element, as a share of that output's largest magnitude in the same run: 0 where nothing changed, NaN where
+ * the model makes NaN.
+ */
+export async function outputDeviation(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
+  const session = await run.engine.load(model)
+  let worst = 0
+  try {
+    for (const { batch, outputs } of reference) {
+      run.options.signal?.throwIfAborted()
+      const candidate = dropPadding(await session.run(batch.feeds), batch)
+      for (const [name, tensor] of Object.entries(outputs)) {
+        const other = candidate[name]
+        if (other && tensor.dtype !== 'string') worst = Math.max(worst, deviation(tensor.numbers(), other.numbers()))
+      }
+    }
+  } finally {
+    await session.release()
+  }
+  return worst
+}
+
+function deviation(reference: ArrayLike<number>, candidate: ArrayLike<number>): number {
+  let largest = 0
+  let change = 0
+  for (let i = 0; i < reference.length; i++) {
+    largest = Math.max(largest, Math.abs(reference[i] as number))
+    change = Math.max(change, Math.abs((candidate[i] as number) - (reference[i] as number)))
+  }
+  return change === 0 ? 0 : change / largest
+}

@@ -8,9 +8,10 @@ import {
   type QuantPlan,
   type QuantSpec,
   type Range,
+  resolveBiases,
   resolveParams,
 } from '../quant/index.ts'
-import { type Diagnostics, must } from '../util/index.ts'
+import { Diagnostics, must } from '../util/index.ts'
 
 /** Statistics by value name, from wherever they come. */
 export interface StatsSource {
@@ -32,6 +33,13 @@ export function chooseParams(
     activations.set(value, observe(source.observer, found, spec, source.options, observers))
   }
   return resolveParams(model, plan, { activations, weights: weightParams(model, plan, observers) }, diagnostics)
+}
+
+/** Parameters whose biases suit weights, scales and biases that have changed since. */
+export function withBiases(model: Model, plan: QuantPlan, params: ParamsTable): Map<string, QuantParams> {
+  const all = new Map(params)
+  resolveBiases(model, plan, all, new Diagnostics())
+  return all
 }
 
 /** Parameters of constants for which the plan names another observer than `minmax`, which needs no statistics. */

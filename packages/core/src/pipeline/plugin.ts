@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ALGORITHM_STAGES, ALGORITHMS, type Algorithm } from '../algorithms/index.ts'
 import { parseBody } from '../engine/index.ts'
 import { EXPORTERS, type Exporter } from '../exporters/index.ts'
 import { OBSERVERS, type Observer } from '../observers/index.ts'
@@ -15,6 +16,7 @@ export interface Plugin {
   readonly observers?: readonly Observer<object>[]
   readonly targets?: readonly Target[]
   readonly exporters?: readonly Exporter[]
+  readonly algorithms?: readonly Algorithm[]
 }
 
 /** Everything that a run can ask for by name. */
@@ -23,6 +25,7 @@ export interface Registries {
   readonly observers: Readonly<Record<string, Observer<object>>>
   readonly targets: Readonly<Record<string, Target>>
   readonly exporters: Readonly<Record<string, Exporter>>
+  readonly algorithms: Readonly<Record<string, Algorithm>>
 }
 
 const text = z.string().min(1)
@@ -67,6 +70,20 @@ const pluginSchema = z.strictObject({
     )
     .optional(),
   exporters: z.array(z.looseObject({ name: text, summary: text, check: method, emit: method })).optional(),
+  algorithms: z
+    .array(
+      z.looseObject({
+        name: text,
+        title: text,
+        summary: text,
+        source: text,
+        stage: z.enum(ALGORITHM_STAGES),
+        options: record,
+        needsData: z.union([z.boolean(), z.looseObject({ unless: record })]),
+        apply: method,
+      }),
+    )
+    .optional(),
 })
 
 /**
@@ -90,6 +107,7 @@ export function registriesWith(plugins: readonly Plugin[] = [], ops: OpRegistry 
     observers: merge<Observer<object>>('observer', OBSERVERS, nameOf, (p) => p.observers ?? []),
     targets: merge<Target>('target', TARGETS, nameOf, (p) => p.targets ?? []),
     exporters: merge<Exporter>('exporter', EXPORTERS, nameOf, (p) => p.exporters ?? []),
+    algorithms: merge<Algorithm>('algorithm', ALGORITHMS, nameOf, (p) => p.algorithms ?? []),
   }
   found.throwIfErrors()
   return registries

@@ -2,6 +2,7 @@ import { graphwiseError, type LayerError, metricNamed, worstLayers } from '../an
 import type { Dataset } from '../engine/index.ts'
 import { type Model, modelBytes } from '../ir/index.ts'
 import { type PlanSummary, type QuantPlan, summarizePlan } from '../quant/index.ts'
+import type { AlgorithmRecord } from './algorithms.ts'
 import { datasetFor } from './data.ts'
 import { type EvaluateOptions, type Evaluation, score } from './evaluate.ts'
 import type { Execution } from './execution.ts'
@@ -17,6 +18,8 @@ export interface QuantizeReport {
   readonly bytes: { readonly before: number; readonly after?: number }
   readonly plan: PlanSummary
   readonly choice: Choice
+  /** What algorithms did, in the order in which they ran. */
+  readonly algorithms: readonly AlgorithmRecord[]
   /** Graphwise error of each tensor, in graph order. */
   readonly layers: readonly LayerError[]
   readonly worst: readonly LayerError[]
@@ -39,6 +42,7 @@ export interface Measured {
   readonly quantized: Model
   readonly plan: QuantPlan
   readonly choice: Choice
+  readonly algorithms: readonly AlgorithmRecord[]
   readonly data: Dataset
   readonly batchSize: number
   /** Calibration samples asked for. */
@@ -78,6 +82,7 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
     bytes: { before: modelBytes(m.original), ...(m.execution.isBackend ? { after: modelBytes(m.quantized) } : {}) },
     plan: summarizePlan(m.plan),
     choice: m.choice,
+    algorithms: m.algorithms,
     layers,
     worst: worstLayers(layers),
     calibration: {

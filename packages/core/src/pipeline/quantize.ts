@@ -1,4 +1,6 @@
+import { type AlgorithmRequest, chooseAlgorithms, normStatistics } from '../algorithms/index.ts'
 import { collectStats, requestsForPlan } from '../calibration/index.ts'
+import type { Dataset } from '../engine/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
 import { type Observers, observerOptions } from '../observers/index.ts'
 import { checkStage, type TraceEvent } from '../passes/index.ts'
@@ -16,6 +18,7 @@ import {
 } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, formatDiagnostic, invariant, problem } from '../util/index.ts'
+import { adjustQuantized, algorithmsFor, rewriteFloat } from './algorithms.ts'
 import { type Data, datasetFor, lookAt } from './data.ts'
 import { digested } from './data-digest.ts'
 import { type Execution, executionFor } from './execution.ts'
@@ -23,12 +26,13 @@ import type { Candidate } from './judge.ts'
 import { latentTensors } from './latent-tensors.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
 import { parseSettings, type QuantizeSettings, quantizeSettings } from './options.ts'
+import { referenceOutputs } from './output-error.ts'
 import { statsFor, warnOfThinStats, withObserverOptions } from './parameters.ts'
 import { prepare } from './prepare.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
 import { type Recipe, recipeOf, stampModel } from './recipe.ts'
 import { candidateOf, checkData, checkOrigin, recordedChoice, replayedSettings } from './replay.ts'
-import { Run, type RunOptions } from './run.ts'
+import { type ProgressCallback, Run, type RunOptions } from './run.ts'
 import { searchPlan } from './search.ts'
 
 export interface QuantizeOptions extends RunOptions {
@@ -57,6 +61,8 @@ export interface QuantizeOptions extends RunOptions {
   /** Bits of the first and the last layer, whatever the scheme. */
   readonly edgeBits?: number
   readonly overrides?: readonly Override[]
+  /** By name, or with options; they run in the order of the registry. */
+  readonly algorithms?: readonly (string | AlgorithmRequest)[]
   readonly floatOps?: readonly string[]
   /** Names of nodes to leave in float: a list of sensitive ones, for instance. */
   readonly floatNodes?: readonly string[]
@@ -74,7 +80,7 @@ export interface QuantizeOptions extends RunOptions {
 
 export interface QuantizeResult {
   readonly model: Model
-  /** The prepared float network that plan and parameters speak of: what exporters start from. */
+  /** The prepared float network that plan and parameters speak of, as algorithms left it: what exporters start from. */
   readonly float: Model
   readonly plan: QuantPlan
   readonly params: ParamsTable
@@ -115,25 +121,18 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
   const execution = executionFor(target)
   const { recipe: replayed } = options
   if (replayed) checkOrigin(replayed, model, run)
-  const { float, plan: first } = await prepareAndPlan(model, settings, run)
-  const data = digested(await datasetFor(options.calibration.data, float))
-  const coached = await run.stage('check data', () => lookAt(float, data, run))
+  const algorithms = algorithmsFor(settings, true, run)
+  const prepared = await prepareAndPlan(model, settings, run)
+  const looked = await openData(prepared.float, options, settings, run)
+  const { dataset, data, batchSize } = looked
+  const around = { settings, target, norms: normStatistics(model), data: dataset, batchSize, run }
+  const rewritten = await rewriteFloat(prepared.float, algorithms, looked.outputsOf(prepared.float), around)
+  const { float, plan: first } =
+    rewritten.model === prepared.float ? prepared : replanned(rewritten.model, settings, run)
   const macs = await macsOnData(float, data, run)
-  const batchSize = replayed?.batchSize ?? settings.batchSize ?? batchSizeFor(macs)
-  const stats = await run.stage('calibrate', (progress) => {
-    const { samples } = settings
-    const total = Math.min(samples, data.length ?? samples)
-    const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
-    const tensors = [...first.tensors, ...latentTensors(float, first, target)]
-    const requests = requestsForPlan({ ...first, tensors }, run.registries.observers)
-    return collectStats(float, run.engine, data, requests, {
-      samples,
-      batchSize,
-      onProgress,
-      ...elementsFor(settings, run),
-      ...run.signal,
-    })
-  })
+  const stats = await run.stage('calibrate', (progress) =>
+    calibrate({ float, first, target, data, batchSize, settings, run, progress }),
+  )
   const dataDigest = data.digest()
   if (replayed) checkData(replayed, dataDigest, options.allowOtherData ?? false, run)
   const plan = (o: PlannerOptions) => makePlan(float, settings, run, o)
@@ -144,26 +143,52 @@ export async function quantize(model: Model, options: QuantizeOptions): Promise<
       : searchPlan({ ...cx, progress, mayKeepFloat: target.fallback !== 'none' }),
   )
   warnOfThinStats(found.plan, statsFor(first, stats), run.registries.observers, run.diagnostics)
-  const quantized = await run.stage('write', () => write(float, found, execution, run))
+  const adjusted = await adjustQuantized(float, found, algorithms, looked.outputsOf(float), { ...around, execution })
+  const quantized = await run.stage('write', () => write(adjusted.model, adjusted, execution, run))
   const { choice } = found
-  const looked = { data: data.toJSON(), inputs: coached }
-  const same = replayed?.dataDigest === dataDigest ? replayed : looked
+  const same = replayed?.dataDigest === dataDigest ? replayed : { data: data.toJSON(), inputs: looked.inputs }
   const facts = { model, settings, choice, batchSize, data: same.data, inputs: same.inputs, dataDigest, stats }
   const recipe = recipeOf(facts, run)
   stampModel(quantized, recipe)
+  const records = [...rewritten.records, ...adjusted.records]
+  const shared = { float, quantized, choice, data, batchSize, options, execution, algorithms: records }
+  const report = await measure({ original: model, plan: found.plan, samples: settings.samples, ...shared }, run)
+  const { params, model: written } = adjusted
+  const diagnostics = [...run.diagnostics.list, ...found.plan.diagnostics]
+  return { model: quantized, float: written, plan: found.plan, params, report, recipe, trace: run.trace, diagnostics }
+}
+
+/** The data of a run, looked at, and how many samples run together. */
+async function openData(float: Model, options: QuantizeOptions, settings: QuantizeSettings, run: Run) {
+  const dataset = await datasetFor(options.calibration.data, float)
+  const data = digested(dataset)
+  const inputs = await run.stage('check data', () => lookAt(float, data, run))
+  const macs = await macsOnData(float, data, run)
+  const batchSize = options.recipe?.batchSize ?? settings.batchSize ?? batchSizeFor(macs)
+  const outputsOf = (network: Model) => () => referenceOutputs({ float: network, data: dataset, run, batchSize, macs })
+  return { dataset, data, inputs, batchSize, outputsOf }
+}
+
+interface Calibration {
+  readonly float: Model
+  readonly first: QuantPlan
+  readonly target: Target
+  readonly data: Dataset
+  readonly batchSize: number
+  readonly settings: QuantizeSettings
+  readonly run: Run
+  readonly progress: ProgressCallback
+}
+
+/** One pass over the data for all that any plan of the search may need. */
+function calibrate({ float, first, target, data, batchSize, settings, run, progress }: Calibration) {
   const { samples } = settings
-  const shared = { float, quantized, choice, data, batchSize, options, execution, samples }
-  const report = await measure({ original: model, plan: found.plan, ...shared }, run)
-  return {
-    model: quantized,
-    float,
-    plan: found.plan,
-    params: found.params,
-    report,
-    recipe,
-    trace: run.trace,
-    diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics],
-  }
+  const total = Math.min(samples, data.length ?? samples)
+  const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
+  const tensors = [...first.tensors, ...latentTensors(float, first, target)]
+  const requests = requestsForPlan({ ...first, tensors }, run.registries.observers)
+  const options = { samples, batchSize, onProgress, ...elementsFor(settings, run), ...run.signal }
+  return collectStats(float, run.engine, data, requests, options)
 }
 
 const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Target => findTarget(target, registries.targets)
@@ -179,6 +204,12 @@ async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run
   const raised = await run.stage('prepare', () => prepare(model, target, run, needed))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
+
+/** The plan of a network that algorithms have rewritten. */
+const replanned = (float: Model, settings: QuantizeSettings, run: Run) => ({
+  float,
+  plan: makePlan(float, settings, run),
+})
 
 /** Enough for the backend's file, or at least for the form that is run here where the engine does not know later opsets. */
 function opsetFor(plan: QuantPlan, target: Target, run: Run): number {
@@ -198,6 +229,7 @@ function settingsOf(options: PlanOptions & Partial<Pick<QuantizeOptions, DataPar
   const known = quantizeSettings(run.registries.observers)
   const parsed = parseSettings(known, { ...given, ...(metrics ? { metrics } : {}) })
   checkObserverOptions(parsed.observer, parsed.observerOptions, run.registries.observers)
+  chooseAlgorithms(parsed.algorithms, run.registries.algorithms)
   return { ...parsed, scheme: parsed.scheme ?? defaultScheme(findTarget(parsed.target, run.registries.targets)) }
 }
 

@@ -33,10 +33,21 @@ export function resolveParams(
     const found = isConstant ? chosen.weights?.get(group) : undefined
     params.set(group, found ?? (isConstant ? fromData(first, values) : fromRanges(members, chosen)))
   }
+  resolveBiases(model, plan, params, diagnostics)
+  return params
+}
+
+/** Sets the parameters of biases from those of inputs and weights, where a bias would leave int32 after raising its weight's scale. */
+export function resolveBiases(
+  model: Model,
+  plan: QuantPlan,
+  params: Map<string, QuantParams>,
+  diagnostics: Diagnostics,
+): void {
+  const values = valuesByName(model.graph)
   const biases = plan.tensors.filter((t) => t.source.kind === 'bias')
   for (const bias of biases) raiseForBias(bias, plan, values, params, diagnostics)
   for (const bias of biases) params.set(bias.group, biasParams(bias, values, params))
-  return params
 }
 
 function fromData(tensor: TensorPlan, values: ReadonlyMap<string, Value>): QuantParams {

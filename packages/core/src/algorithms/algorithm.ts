@@ -1,0 +1,111 @@
+import type { Dataset, Engine, LoadOptions } from '../engine/index.ts'
+import type { Model } from '../ir/index.ts'
+import type { OpRegistry } from '../ops/index.ts'
+import type { PassContext } from '../passes/index.ts'
+import type { QuantForm, QuantParams, QuantPlan, Target } from '../quant/index.ts'
+import type { NormStatistics } from './norm-statistics.ts'
+
+/**
+ * When an algorithm runs. `float`: on the prepared float network, before anything is planned or measured. `weights`: when plan and
+ * parameters stand, on weights and their scales. `finish`: on biases and normalization, when all weights have their final values.
+ */
+export type AlgorithmStage = 'float' | 'weights' | 'finish'
+
+export const ALGORITHM_STAGES = ['float', 'weights', 'finish'] as const satisfies readonly AlgorithmStage[]
+
+export type OptionValue = number | boolean | string
+
+/** One option of an algorithm, as help, documentation and checks see it. */
+export interface AlgorithmOption<V extends OptionValue = OptionValue> {
+  readonly summary: string
+  readonly default: V
+  /** Bounds of a number, both allowed. */
+  readonly least?: number
+  readonly most?: number
+  /** The words that a text option takes. */
+  readonly choices?: readonly V[]
+}
+
+/** What algorithms of every stage get. */
+export interface AlgorithmContext {
+  /** The prepared float network; algorithms edit it in place. Names of graph inputs and outputs stay. */
+  readonly model: Model
+  readonly target: Target
+  readonly ops: OpRegistry
+  readonly engine: Engine
+  /** Absent in a data-free run. */
+  readonly data?: CalibrationData
+  /** What BatchNormalization remembers of the values that it made, by value name; from before it was folded. */
+  readonly norms: NormStatistics
+  /** Of every random choice. */
+  readonly seed: number
+  /** For rules and passes; `passes.diagnostics` takes what the user has to know. */
+  readonly passes: PassContext
+  readonly progress: (done: number, total?: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface CalibrationData {
+  readonly dataset: Dataset
+  /** Samples at most. */
+  readonly samples: number
+  /** Samples per run where the model allows it. */
+  readonly batchSize: number
+}
+
+/** What algorithms get once plan and parameters stand. */
+export interface QuantizedContext extends AlgorithmContext {
+  readonly plan: QuantPlan
+  /** Scale and zero point by group. Algorithms may set other scales for weights; those of biases follow by themselves. */
+  readonly params: Map<string, QuantParams>
+  /** The network before any algorithm of this stage or a later one: weights as trained. Not to be edited. */
+  readonly reference: Model
+  /** How the quantized network is written and loaded so that the engine computes what the backend would. */
+  readonly form: QuantForm
+  readonly load: LoadOptions
+}
+
+/** What an algorithm did. */
+export interface AlgorithmOutcome {
+  /** Names of the nodes whose weights, scales or biases changed. */
+  readonly changed: readonly string[]
+  /** Sentences for the report: what was left alone, and why. */
+  readonly notes?: readonly string[]
+  /** Measurements of the algorithm's own. JSON. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+interface AlgorithmFacts<O extends object> {
+  readonly name: string
+  readonly title: string
+  readonly summary: string
+  /** Paper or document. */
+  readonly source: string
+  readonly options: { readonly [K in keyof O]: O[K] extends OptionValue ? AlgorithmOption<O[K]> : never }
+  /** Calibration data: without them the algorithm is refused; `unless` is an option with the value that does without. */
+  readonly needsData: boolean | { readonly unless: Readonly<Record<string, OptionValue>> }
+}
+
+/** Rewrites the float network so that it quantizes better. */
+export interface FloatAlgorithm<O extends object = object> extends AlgorithmFacts<O> {
+  readonly stage: 'float'
+  /**
+   * Greatest deviation of outputs from those before, as a share of each output's largest magnitude. A run that finds more undoes the
+   * rewrite. `approximate`: the method changes the function by its nature; the deviation is reported.
+   */
+  readonly preserves: number | 'approximate'
+  apply(cx: AlgorithmContext, options: O): Promise<AlgorithmOutcome>
+}
+
+/** Changes weights, their scales or biases of a network whose plan and parameters stand. */
+export interface QuantizedAlgorithm<O extends object = object> extends AlgorithmFacts<O> {
+  readonly stage: 'weights' | 'finish'
+  /**
+   * Weights that an algorithm rounds itself are left on their grids (`scale · code`), so that rounding to the nearest, which
+   * materializing does, finds those codes again.
+   */
+  apply(cx: QuantizedContext, options: O): Promise<AlgorithmOutcome>
+}
+
+// Options differ from one algorithm to the next; what is called is checked against `options` before.
+export type Algorithm = FloatAlgorithm<never> | QuantizedAlgorithm<never>

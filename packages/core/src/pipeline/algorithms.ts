@@ -1,0 +1,179 @@
+import {
+  type AlgorithmContext,
+  type AlgorithmOutcome,
+  type AlgorithmStage,
+  type ChosenAlgorithm,
+  chooseAlgorithms,
+  type FloatAlgorithm,
+  type NormStatistics,
+  type OptionValue,
+  type QuantizedAlgorithm,
+  type QuantizedContext,
+} from '../algorithms/index.ts'
+import type { Dataset } from '../engine/index.ts'
+import { cloneModel, type Model } from '../ir/index.ts'
+import { materialize, type Target } from '../quant/index.ts'
+import { problem } from '../util/index.ts'
+import type { Execution } from './execution.ts'
+import type { Candidate } from './judge.ts'
+import type { QuantizeSettings } from './options.ts'
+import { outputDeviation, outputError, type ReferenceOutputs } from './output-error.ts'
+import { withBiases } from './parameters.ts'
+import type { ProgressCallback, Run } from './run.ts'
+
+/** What an algorithm did in this run. JSON. */
+export interface AlgorithmRecord {
+  readonly name: string
+  readonly stage: AlgorithmStage
+  readonly options: Readonly<Record<string, OptionValue>>
+  /** Number of nodes whose weights, scales or biases changed. */
+  readonly changed: number
+  readonly notes: readonly string[]
+  readonly details?: Readonly<Record<string, unknown>>
+  readonly seconds: number
+  /** Of a rewrite of the float network: greatest change of an output, as a share of its largest magnitude. */
+  readonly deviation?: number
+  /** The rewrite changed the outputs by more than it may, and was taken back. */
+  readonly undone?: true
+  /** Of an algorithm on the quantized network: SQNR of the outputs against float before and after it, in dB. */
+  readonly sqnr?: { readonly before: number; readonly after: number }
+}
+
+/** What all algorithms of a run have in common. */
+export interface AlgorithmSurroundings {
+  readonly settings: QuantizeSettings
+  readonly target: Target
+  readonly norms: NormStatistics
+  readonly data: Dataset | undefined
+  readonly batchSize: number
+  readonly run: Run
+}
+
+/**
+ * The algorithms that the settings name, in the order in which they run.
+ * @throws FewbitError ALGORITHM_UNKNOWN, ALGORITHM_OPTION, ALGORITHM_TWICE; ALGORITHM_DATA for one that needs data where there are none.
+ */
+export function algorithmsFor(settings: QuantizeSettings, hasData: boolean, run: Run): ChosenAlgorithm[] {
+  const chosen = chooseAlgorithms(settings.algorithms, run.registries.algorithms)
+  const lacking = hasData ? undefined : chosen.find(needsData)
+  if (!lacking) return chosen
+  const { name, needsData: needs } = lacking.algorithm
+  const without = typeof needs === 'object' ? Object.entries(needs.unless)[0] : undefined
+  throw problem('ALGORITHM_DATA', `algorithm ${name} needs calibration data`, {
+    at: { option: 'algorithm' },
+    fix: without ? `give data, or write ${name}:${without.join('=')}` : 'give data, or leave it out',
+  })
+}
+
+function needsData({ algorithm: { needsData: needs }, options }: ChosenAlgorithm): boolean {
+  return typeof needs === 'object' ? Object.entries(needs.unless).some(([key, v]) => options[key] !== v) : needs
+}
+
+/**
+ * Runs the algorithms of the float stage. Each proves itself on `reference`, samples with the outputs of the network before.
+ * @returns the rewritten network, or the given one where nothing changed.
+ */
+export async function rewriteFloat(
+  model: Model,
+  chosen: readonly ChosenAlgorithm[],
+  reference: () => Promise<ReferenceOutputs>,
+  around: AlgorithmSurroundings,
+): Promise<{ readonly model: Model; readonly records: readonly AlgorithmRecord[] }> {
+  const records: AlgorithmRecord[] = []
+  let current = model
+  const list = chosen.filter(({ algorithm }) => algorithm.stage === 'float')
+  const outputs = list.length > 0 ? await reference() : []
+  for (const { algorithm, options } of list) {
+    const { preserves, apply } = algorithm as FloatAlgorithm
+    const copy = cloneModel(current)
+    const { outcome, seconds } = await timed(algorithm.name, around.run, (progress) =>
+      apply(contextFor(copy, around, progress), options),
+    )
+    const deviation = outcome.changed.length > 0 ? await outputDeviation(copy, outputs, around.run) : 0
+    const undone = preserves !== 'approximate' && !(deviation <= preserves)
+    if (undone) warnUndone(algorithm.name, deviation, preserves, around.run)
+    else current = copy
+    records.push({ ...recordOf(algorithm, options, outcome, seconds), deviation, ...(undone ? { undone } : {}) })
+  }
+  return { model: current, records }
+}
+
+/**
+ * Runs the algorithms of the stages after planning, on a copy of the float network whose weights they change.
+ * @returns the network to be written, with parameters that suit it.
+ */
+export async function adjustQuantized(
+  float: Model,
+  candidate: Candidate,
+  chosen: readonly ChosenAlgorithm[],
+  reference: () => Promise<ReferenceOutputs>,
+  around: AlgorithmSurroundings & { readonly execution: Execution },
+): Promise<Candidate & { readonly model: Model; readonly records: readonly AlgorithmRecord[] }> {
+  const records: AlgorithmRecord[] = []
+  const list = chosen.filter(({ algorithm }) => algorithm.stage !== 'float')
+  if (list.length === 0) return { ...candidate, model: float, records }
+  const { execution, run } = around
+  const { plan } = candidate
+  const model = cloneModel(float)
+  const outputs = await reference()
+  let params = new Map(candidate.params)
+  const measure = () => {
+    const written = materialize(cloneModel(model), plan, params, { form: execution.form })
+    return outputError(written, outputs, execution.load, run)
+  }
+  let before = await measure()
+  for (const { algorithm, options } of list) {
+    const { outcome, seconds } = await timed(algorithm.name, run, (progress) => {
+      const cx: QuantizedContext = {
+        ...contextFor(model, around, progress),
+        ...{ plan, params, reference: float, form: execution.form, load: execution.load },
+      }
+      return (algorithm as QuantizedAlgorithm).apply(cx, options)
+    })
+    params = withBiases(model, plan, params)
+    const after = await measure()
+    records.push({ ...recordOf(algorithm, options, outcome, seconds), sqnr: { before, after } })
+    before = after
+  }
+  return { plan, params, model, records }
+}
+
+function contextFor(model: Model, around: AlgorithmSurroundings, progress: ProgressCallback): AlgorithmContext {
+  const { settings, target, norms, data, batchSize, run } = around
+  return {
+    model,
+    target,
+    norms,
+    ops: run.ops,
+    engine: run.engine,
+    seed: settings.seed,
+    passes: run.passContext(),
+    progress: (done, total) => progress(done, total),
+    ...(data ? { data: { dataset: data, samples: settings.samples, batchSize } } : {}),
+    ...run.signal,
+  }
+}
+
+async function timed(name: string, run: Run, work: (progress: ProgressCallback) => Promise<AlgorithmOutcome>) {
+  const before = run.seconds[name] ?? 0
+  const outcome = await run.stage(name, work)
+  return { outcome, seconds: (run.seconds[name] ?? 0) - before }
+}
+
+function recordOf(
+  { name, stage }: ChosenAlgorithm['algorithm'],
+  options: ChosenAlgorithm['options'],
+  { changed, notes = [], details }: AlgorithmOutcome,
+  seconds: number,
+): AlgorithmRecord {
+  return { name, stage, options, changed: changed.length, notes, ...(details ? { details } : {}), seconds }
+}
+
+function warnUndone(name: string, deviation: number, allowed: number, { diagnostics }: Run): void {
+  diagnostics.warn('ALGORITHM_UNDONE', `${name} changed the float network's outputs and was taken back`, {
+    notes: [
+      `largest change ${deviation.toExponential(1)} of the output's magnitude, allowed ${allowed.toExponential(1)}`,
+    ],
+    fix: 'leave the algorithm out for this network',
+  })
+}
