@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { TARGETS } from '@fewbit/core/targets'
 import { accuracyTable } from './accuracy.ts'
-import { observerTable, operatorsPage, passTable, withTable } from './tables.ts'
+import { algorithmTable, observerTable, operatorsPage, passTable, withTable } from './tables.ts'
 import { targetRules, targetsIndex } from './targets.ts'
 
 writeFileSync('docs/operators.md', operatorsPage())
@@ -10,6 +10,7 @@ writeFileSync('docs/operators.md', operatorsPage())
 const rewrite = (path: string, text: string): void => writeFileSync(path, withTable(readFileSync(path, 'utf8'), text))
 rewrite('docs/passes.md', passTable())
 rewrite('docs/observers.md', observerTable())
+rewrite('docs/algorithms.md', algorithmTable())
 rewrite('docs/targets.md', targetsIndex())
 rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

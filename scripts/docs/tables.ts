@@ -1,4 +1,5 @@
 // The parts of docs/ that follow from registries.
+import { describeAlgorithms } from '@fewbit/core/algorithms'
 import { describeObservers } from '@fewbit/core/observers'
 import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
@@ -34,6 +35,19 @@ export function observerTable(): string {
       .join(' '),
   ])
   return table(['observer', 'range', 'statistics', 'options'], rows)
+}
+
+/** Every algorithm in the order in which they run, with a link to its page. */
+export function algorithmTable(): string {
+  const rows = describeAlgorithms().map(({ name, stage, summary, options }) => [
+    `[${name}](algorithms/${name}.md)`,
+    stage,
+    summary,
+    Object.entries(options)
+      .map(([option, { default: value }]) => `\`${option}=${value}\``)
+      .join(' '),
+  ])
+  return table(['algorithm', 'stage', 'what it does', 'options'], rows)
 }
 
 const DOMAINS: readonly (readonly [string, string])[] = [

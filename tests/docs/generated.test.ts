@@ -5,7 +5,7 @@ import type { Target } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { describe, expect, it } from 'vitest'
 import { accuracyTable } from '../../scripts/docs/accuracy.ts'
-import { observerTable, operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
+import { algorithmTable, observerTable, operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
 import { targetRules, targetsIndex } from '../../scripts/docs/targets.ts'
 
 const page = (name: string): string =>
@@ -22,6 +22,10 @@ describe('pages written by npm run docs', () => {
 
   it('hold every observer as it is registered', () => {
     expect(page('observers.md')).toBe(withTable(page('observers.md'), observerTable()))
+  })
+
+  it('hold every algorithm as it is registered', () => {
+    expect(page('algorithms.md')).toBe(withTable(page('algorithms.md'), algorithmTable()))
   })
 
   it('hold what was measured of every backend', () => {

@@ -4,6 +4,7 @@ import { EXPORTERS, registriesWith } from '@fewbit/core'
 import { parseModel } from '@fewbit/core/ir'
 import type { TensorPlan } from '@fewbit/core/quant'
 import {
+  algorithmContract,
   exporterContract,
   fixture,
   memoryData,
@@ -12,7 +13,7 @@ import {
   opContract,
   targetContract,
 } from '@fewbit/testkit'
-import { evaluate, loadModel, loadPlugin, planModel, quantize, saveModel, TARGETS, Tensor } from 'fewbit'
+import { evaluate, loadModel, loadPlugin, nodeEngine, planModel, quantize, saveModel, TARGETS, Tensor } from 'fewbit'
 import { describe, expect, it, vi } from 'vitest'
 import { Folder, failsCleanly, fewbit, ROOT } from './harness.ts'
 
@@ -24,8 +25,8 @@ vi.mock('../../packages/core/src/pipeline/latency.ts', () => ({
 const example = (name: string): string => join(ROOT, 'examples', `custom-${name}`, 'plugin.js')
 const load = (name: string) => loadPlugin(example(name))
 
-const [operators, observers, targets, exporters] = await Promise.all(
-  ['operator', 'observer', 'target', 'exporter'].map(load),
+const [operators, observers, targets, exporters, algorithms] = await Promise.all(
+  ['operator', 'observer', 'target', 'exporter', 'algorithm'].map(load),
 )
 const work = new Folder()
 
@@ -40,6 +41,9 @@ describe('the example plugins keep the contracts of their kind:', () => {
     ),
     ...(exporters?.exporters ?? []).flatMap((e) =>
       exporterContract(e, TARGETS.onnxruntime).map((c) => [`${e.name} ${c.name}`, c.run] as const),
+    ),
+    ...(algorithms?.algorithms ?? []).flatMap((a) =>
+      algorithmContract(a, nodeEngine({ threads: 1 })).map((c) => [`${a.name} ${c.name}`, c.run] as const),
     ),
   ]
   it.each(checks)('%s', async (_, run) => {
@@ -130,6 +134,34 @@ describe('the target and exporter examples', () => {
     expect(file?.kind === 'file' && new TextDecoder().decode(file.bytes)).toBe(
       'tensor,role,type,scale,zero point\n"a,b",activation,uint8,0.5,3\n',
     )
+  })
+})
+
+describe('the algorithm example', () => {
+  const extensions = algorithms ? [algorithms] : []
+  const quantizeBy = (sigmas: number) =>
+    quantize(fixture('residual'), {
+      target: 'academic',
+      calibration: { data: memoryData(normalData({ x: [1, 4, 8, 8] }, 4)), observer: 'minmax' },
+      algorithms: [{ name: 'clip-weights', options: { sigmas } }],
+      extensions,
+    })
+
+  it('cuts weights to what its option says, and tells how far the outputs moved', async () => {
+    const { float, report } = await quantizeBy(1)
+    const before = fixture('residual').graph.initializers
+    for (const { name, constant } of float.graph.initializers) {
+      const old = [...before].find((v) => v.name === name)?.constant?.numbers()
+      if (!old || constant?.dims.length !== 4) continue
+      const rms = Math.sqrt(Array.from(old).reduce((sum, w) => sum + w * w, 0) / old.length)
+      expect(Math.max(...Array.from(constant.numbers(), Math.abs))).toBeCloseTo(rms, 5)
+    }
+    expect(report.algorithms).toMatchObject([{ name: 'clip-weights', stage: 'float', changed: 3 }])
+    expect(report.algorithms[0]?.deviation).toBeGreaterThan(0.01)
+  })
+
+  it('is refused with an option that it does not take', async () => {
+    await expect(quantizeBy(0.5)).rejects.toThrow('option "sigmas" must be at least 1, not 0.5')
   })
 })
 

@@ -1,3 +1,4 @@
+import { ALGORITHMS, type Algorithm } from '@fewbit/core/algorithms'
 import { EXPORTERS, qdq } from '@fewbit/core/exporters'
 import { minmax, OBSERVERS, type Observer } from '@fewbit/core/observers'
 import { defaultOps, type OpDef } from '@fewbit/core/ops'
@@ -7,6 +8,7 @@ import { onnxruntime, TARGETS } from '@fewbit/core/targets'
 import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
 import {
+  algorithmContract,
   type ContractCheck,
   exporterContract,
   observerContract,
@@ -26,6 +28,11 @@ describe('operators', () => {
 describe.each(Object.entries<Observer<object>>(OBSERVERS))('observer %s', (name, observer) => {
   it('goes by its own name', () => expect(observer.name).toBe(name))
   it.each(observerContract(observer))('$name', ({ run }) => run())
+})
+
+describe.each(Object.entries<Algorithm>(ALGORITHMS))('algorithm %s', (name, algorithm) => {
+  it('goes by its own name', () => expect(algorithm.name).toBe(name))
+  it.each(algorithmContract(algorithm, engine))('$name', ({ run }) => run())
 })
 
 describe.each(Object.entries(PASSES))('pass %s', (name, pass) => {

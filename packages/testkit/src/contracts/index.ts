@@ -1,3 +1,4 @@
+export * from './algorithm-contract.ts'
 export * from './contract.ts'
 export * from './exporter-contract.ts'
 export * from './observer-contract.ts'
