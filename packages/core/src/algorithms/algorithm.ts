@@ -3,7 +3,7 @@ import type { Model } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import type { PassContext } from '../passes/index.ts'
 import type { QuantForm, QuantParams, QuantPlan, Target } from '../quant/index.ts'
-import type { NormStatistics } from './norm-statistics.ts'
+import type { ChannelMoments } from './norm-statistics.ts'
 
 /**
  * When an algorithm runs. `float`: on the prepared float network, before anything is planned or measured. `weights`: when plan and
@@ -35,8 +35,11 @@ export interface AlgorithmContext {
   readonly engine: Engine
   /** Absent in a data-free run. */
   readonly data?: CalibrationData
-  /** What BatchNormalization remembers of the values that it made, by value name; from before it was folded. */
-  readonly norms: NormStatistics
+  /**
+   * What BatchNormalization remembers of the values that it made, by value name; from before it was folded. A rewrite that scales or
+   * shifts channels of such a value enters the new moments, or deletes the entry.
+   */
+  readonly norms: Map<string, ChannelMoments>
   /** Of every random choice. */
   readonly seed: number
   /** For rules and passes; `passes.diagnostics` takes what the user has to know. */
@@ -84,6 +87,8 @@ interface AlgorithmFacts<O extends object> {
   readonly options: { readonly [K in keyof O]: O[K] extends OptionValue ? AlgorithmOption<O[K]> : never }
   /** Calibration data: without them the algorithm is refused; `unless` is an option with the value that does without. */
   readonly needsData: boolean | { readonly unless: Readonly<Record<string, OptionValue>> }
+  /** Every linear layer gets a bias of its own before planning, zeros where it had none, so that the plan gives it a scale. */
+  readonly ownBiases?: true
 }
 
 /** Rewrites the float network so that it quantizes better. */
@@ -100,6 +105,8 @@ export interface FloatAlgorithm<O extends object = object> extends AlgorithmFact
 /** Changes weights, their scales or biases of a network whose plan and parameters stand. */
 export interface QuantizedAlgorithm<O extends object = object> extends AlgorithmFacts<O> {
   readonly stage: 'weights' | 'finish'
+  /** The run takes back what this algorithm did if the outputs' SQNR falls by it. */
+  readonly undoneOnLoss?: true
   /**
    * Weights that an algorithm rounds itself are left on their grids (`scale · code`), so that rounding to the nearest, which
    * materializing does, finds those codes again.

@@ -1,4 +1,5 @@
 export * from './algorithm.ts'
+export { giveOwnBiases } from './linear-bias.ts'
 export * from './norm-statistics.ts'
 export * from './registry.ts'
 export * from './request.ts'

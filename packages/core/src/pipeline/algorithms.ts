@@ -5,6 +5,7 @@ import {
   type ChosenAlgorithm,
   chooseAlgorithms,
   type FloatAlgorithm,
+  giveOwnBiases,
   type NormStatistics,
   type OptionValue,
   type QuantizedAlgorithm,
@@ -33,7 +34,7 @@ export interface AlgorithmRecord {
   readonly seconds: number
   /** Of a rewrite of the float network: greatest change of an output, as a share of its largest magnitude. */
   readonly deviation?: number
-  /** The rewrite changed the outputs by more than it may, and was taken back. */
+  /** A rewrite changed the outputs by more than it may, or a correction made them worse, and was taken back. */
   readonly undone?: true
   /** Of an algorithm on the quantized network: SQNR of the outputs against float before and after it, in dB. */
   readonly sqnr?: { readonly before: number; readonly after: number }
@@ -78,24 +79,30 @@ export async function rewriteFloat(
   chosen: readonly ChosenAlgorithm[],
   reference: () => Promise<ReferenceOutputs>,
   around: AlgorithmSurroundings,
-): Promise<{ readonly model: Model; readonly records: readonly AlgorithmRecord[] }> {
+): Promise<{ readonly model: Model; readonly norms: NormStatistics; readonly records: readonly AlgorithmRecord[] }> {
   const records: AlgorithmRecord[] = []
   let current = model
+  let { norms } = around
   const list = chosen.filter(({ algorithm }) => algorithm.stage === 'float')
   const outputs = list.length > 0 ? await reference() : []
   for (const { algorithm, options } of list) {
     const { preserves, apply } = algorithm as FloatAlgorithm
     const copy = cloneModel(current)
+    const moments = new Map(norms)
     const { outcome, seconds } = await timed(algorithm.name, around.run, (progress) =>
-      apply(contextFor(copy, around, progress), options),
+      apply({ ...contextFor(copy, around, progress), norms: moments }, options),
     )
     const deviation = outcome.changed.length > 0 ? await outputDeviation(copy, outputs, around.run) : 0
     const undone = preserves !== 'approximate' && !(deviation <= preserves)
     if (undone) warnUndone(algorithm.name, deviation, preserves, around.run)
-    else current = copy
+    else [current, norms] = [copy, moments]
     records.push({ ...recordOf(algorithm, options, outcome, seconds), deviation, ...(undone ? { undone } : {}) })
   }
-  return { model: current, records }
+  if (chosen.some(({ algorithm }) => algorithm.ownBiases)) {
+    current = cloneModel(current)
+    giveOwnBiases(current, around.run.ops)
+  }
+  return { model: current, norms, records }
 }
 
 /**
@@ -114,8 +121,8 @@ export async function adjustQuantized(
   if (list.length === 0) return { ...candidate, model: float, records }
   const { execution, run } = around
   const { plan } = candidate
-  const model = cloneModel(float)
   const outputs = await reference()
+  let model = cloneModel(float)
   let params = new Map(candidate.params)
   const measure = () => {
     const written = materialize(cloneModel(model), plan, params, { form: execution.form })
@@ -123,6 +130,7 @@ export async function adjustQuantized(
   }
   let before = await measure()
   for (const { algorithm, options } of list) {
+    const kept = { model: cloneModel(model), params: new Map(params) }
     const { outcome, seconds } = await timed(algorithm.name, run, (progress) => {
       const cx: QuantizedContext = {
         ...contextFor(model, around, progress),
@@ -132,8 +140,12 @@ export async function adjustQuantized(
     })
     params = withBiases(model, plan, params)
     const after = await measure()
-    records.push({ ...recordOf(algorithm, options, outcome, seconds), sqnr: { before, after } })
-    before = after
+    const undone = (algorithm as QuantizedAlgorithm).undoneOnLoss === true && after < before
+    const record = { ...recordOf(algorithm, options, outcome, seconds), sqnr: { before, after } }
+    records.push({ ...record, ...(undone ? { undone } : {}) })
+    if (undone) warnLoss(algorithm.name, record.sqnr, run)
+    if (undone) ({ model, params } = kept)
+    else before = after
   }
   return { plan, params, model, records }
 }
@@ -143,7 +155,7 @@ function contextFor(model: Model, around: AlgorithmSurroundings, progress: Progr
   return {
     model,
     target,
-    norms,
+    norms: new Map(norms),
     ops: run.ops,
     engine: run.engine,
     seed: settings.seed,
@@ -175,5 +187,12 @@ function warnUndone(name: string, deviation: number, allowed: number, { diagnost
       `largest change ${deviation.toExponential(1)} of the output's magnitude, allowed ${allowed.toExponential(1)}`,
     ],
     fix: 'leave the algorithm out for this network',
+  })
+}
+
+function warnLoss(name: string, { before, after }: { before: number; after: number }, { diagnostics }: Run): void {
+  diagnostics.warn('ALGORITHM_UNDONE', `${name} made the outputs worse and was taken back`, {
+    notes: [`SQNR of the outputs ${before.toFixed(1)} dB without it, ${after.toFixed(1)} dB with it`],
+    fix: 'leave the algorithm out for this network, or give it more calibration samples',
   })
 }

@@ -69,7 +69,11 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
       : searchPlan({ ...cx, progress, mayKeepFloat: target.fallback !== 'none' }),
   )
   warnOfThinStats(found.plan, statsFor(first, stats), run.registries.observers, run.diagnostics)
-  const adjusted = await adjustQuantized(float, found, algorithms, looked.outputsOf(float), { ...around, execution })
+  const adjusted = await adjustQuantized(float, found, algorithms, looked.outputsOf(float), {
+    ...around,
+    norms: rewritten.norms,
+    execution,
+  })
   const quantized = await run.stage('write', () => write(adjusted.model, adjusted, execution, run))
   const { choice } = found
   const same = replayed?.dataDigest === dataDigest ? replayed : { data: data.toJSON(), inputs: looked.inputs }
