@@ -1,11 +1,12 @@
-import { qdqObstacle, requiredOpset } from '../quant/index.ts'
+import { isBinary, qdqObstacle, requiredOpset } from '../quant/index.ts'
 import { type Diagnostic, Diagnostics } from '../util/index.ts'
 import { complete, type Holds } from './completeness.ts'
 import type { ExportContext } from './define.ts'
 
-/** Integers on an even grid; what is stored as codes is quantized already, however it was rounded. */
+/** Integers on an even grid, or the signs of binary weights; what is stored as codes is quantized already, however it was rounded. */
 const holds: Holds = ({ role, spec }, params) => {
-  if (spec.format) return `its numbers are ${spec.format.kind}, not integers on an even grid`
+  if (spec.format && (role === 'activation' || !isBinary(spec.format)))
+    return `its numbers are ${spec.format.kind}, not integers on an even grid`
   return (role === 'activation' ? qdqObstacle(spec, params) : undefined) ?? true
 }
 

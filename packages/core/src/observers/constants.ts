@@ -1,7 +1,9 @@
 import { statsOf } from '../calibration/index.ts'
 import {
   forEachRun,
+  isBinary,
   paramCount,
+  paramsFromData,
   paramsFromRanges,
   type QuantParams,
   type QuantSpec,
@@ -11,7 +13,7 @@ import type { Observer } from './define.ts'
 
 /**
  * Parameters of a constant, one range for each tensor, channel or group of `spec`, each chosen by the observer from all elements that
- * share it.
+ * share it. The best scale of binary levels is known (see `paramsFromData`), whatever the observer.
  * @param values row-major, of shape `dims`.
  */
 export function observeConstant(
@@ -21,6 +23,7 @@ export function observeConstant(
   spec: QuantSpec,
 ): QuantParams {
   const { wants, defaults } = observer
+  if (isBinary(spec.format)) return paramsFromData(values, dims, spec)
   const ranges = partsOf(values, dims, spec).map((part): Range => {
     return part.length === 0 ? { lo: 0, hi: 0 } : observer.range(statsOf(part, wants), spec, defaults)
   })

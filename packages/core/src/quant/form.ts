@@ -1,4 +1,5 @@
 import { type Diagnostic, Diagnostics, type DType, dtypeInfo, must } from '../util/index.ts'
+import { isBinary } from './formats/index.ts'
 import type { ParamsTable, QuantPlan, TensorPlan } from './plan.ts'
 import { powerOfTwo } from './power-of-two.ts'
 import { type QuantParams, type QuantSpec, storageDType } from './spec.ts'
@@ -29,6 +30,8 @@ function pairOpset(dtype: DType, { granularity }: QuantSpec): number {
 export function codeType(tensor: TensorPlan, params: QuantParams, form: QuantForm, opset: number): DType | undefined {
   const { spec } = params
   if (pairObstacle(tensor, params)) return undefined
+  // No integer type has −1 and 1 alone.
+  if (isBinary(spec.format)) return 'int8'
   if (form === 'qdq') return storageDType(spec)
   // ONNX Runtime 1.30 quantizes blocks by way of int32 and wraps around beyond 2^31 steps.
   if (tensor.role === 'activation' && spec.granularity.kind === 'group') return undefined
@@ -59,11 +62,11 @@ const UNEVEN = 'its numbers are neither integers nor floats'
 
 const isUneven = ({ format }: QuantSpec): boolean => format?.kind === 'log2' || format?.kind === 'levels'
 
-/** Constants are only dequantized: how their codes were found is over by then. */
+/** Constants are only dequantized: how their codes were found is over by then. Signs are the integers −1 and 1. */
 function pairObstacle({ role }: TensorPlan, params: QuantParams): string | undefined {
   const { spec } = params
-  if (isUneven(spec)) return UNEVEN
-  return role === 'activation' ? qdqObstacle(spec, params) : undefined
+  if (role === 'activation') return qdqObstacle(spec, params)
+  return isUneven(spec) && !isBinary(spec.format) ? UNEVEN : undefined
 }
 
 /**

@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { attribute, Graph, GraphBuilder, Model, Tensor, tensorType, type Value, valuesByName } from '../ir/index.ts'
+import {
+  attribute,
+  cloneModel,
+  Graph,
+  GraphBuilder,
+  Model,
+  Tensor,
+  tensorType,
+  type Value,
+  valuesByName,
+} from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
 import { inferShapes } from '../passes/index.ts'
+import { academic } from '../targets/academic.ts'
 import { onnxruntime } from '../targets/index.ts'
 import { Diagnostics } from '../util/index.ts'
 import { requiredOpset } from './form.ts'
@@ -107,6 +118,21 @@ describe('materialize', () => {
   })
 })
 
+describe('weights of one bit', () => {
+  it('are stored as their signs, zero counting as positive, times the mean magnitude', () => {
+    const float = gemm([1.27, -0.5, 0, -0.635, 1, 0.254], [0.51, -0.1, 0])
+    const overrides = [{ match: { op: 'Gemm' }, scheme: 'w1a8' }]
+    const plan = planQuantization(float, academic, defaultOps, { overrides })
+    const params = resolveParams(float, plan, ranges({ x: { lo: 0, hi: 2.55 } }), new Diagnostics())
+    for (const form of ['qdq', 'simulate'] as const) {
+      const model = materialize(cloneModel(float), plan, params, { form })
+      expect(numbers(model, 'w_quantized')).toEqual([1, -1, 1, -1, 1, 1])
+      // XNOR-Net, equation 6: (1.27 + 0.5 + 0 + 0.635 + 1 + 0.254) / 6.
+      expect(numbers(model, 'w_scale')[0]).toBeCloseTo(3.659 / 6, 6)
+    }
+  })
+})
+
 describe('activations that QuantizeLinear alone does not describe', () => {
   /** Gemm with the spec of x or w changed; x has scale 0.5 and zero point 1. */
   function withSpec(
@@ -133,7 +159,7 @@ describe('activations that QuantizeLinear alone does not describe', () => {
   }
 
   const types = (model: Model) => [...model.graph.nodes].map((n) => n.opType)
-  const binary = { format: { kind: 'levels', levels: [-1, 1] }, bits: 1, quantMin: -1, quantMax: 1 } as const
+  const ternary = { format: { kind: 'levels', levels: [-1, 0, 1] }, bits: 2, quantMin: -1, quantMax: 1 } as const
 
   it('clips values where codes end before their type does', () => {
     const { model } = withSpec({ quantMin: 1, quantMax: 200 })
@@ -145,7 +171,7 @@ describe('activations that QuantizeLinear alone does not describe', () => {
     expect(() => withSpec({ rounding: 'half-away' })).toThrow(/MATERIALIZE_FORM.*"x".*half-away/)
     expect(() => withSpec({ addThenRound: true })).toThrow(/MATERIALIZE_FORM.*zero point before/)
     expect(() => withSpec({ reciprocal: true }, { at: { scale: [0.3] } })).toThrow(/MATERIALIZE_FORM.*reciprocal/)
-    expect(() => withSpec(binary, { value: 'w' })).toThrow(/MATERIALIZE_FORM.*"w".*neither integers/)
+    expect(() => withSpec(ternary, { value: 'w' })).toThrow(/MATERIALIZE_FORM.*"w".*neither integers/)
   })
 
   it('takes what comes to the same', () => {
@@ -168,9 +194,8 @@ describe('activations that QuantizeLinear alone does not describe', () => {
     expect(valuesByName(narrow.model.graph).get('x_zero_point')?.constant?.dtype).toBe('uint8')
     expect(requiredOpset(narrow.plan)).toBe(21)
     expect(requiredOpset(narrow.plan, 'simulate')).toBe(13)
-    const { model } = withSpec(binary, { value: 'w', form: 'simulate' })
-    // Columns hold 1 and 0, whose mean magnitude is ½; the column of zeros takes its neighbours' scale.
-    expect(numbers(model, 'w_dequantized')).toEqual([0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
+    const { model } = withSpec(ternary, { value: 'w', form: 'simulate' })
+    expect(numbers(model, 'w_dequantized')).toEqual([1, 0, 0, 0, 1, 0])
     expect(types(model)).toEqual(['DequantizeLinear', 'QuantizeLinear', 'DequantizeLinear', 'Gemm'])
   })
 

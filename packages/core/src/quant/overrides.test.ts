@@ -59,13 +59,15 @@ describe('parseScheme', () => {
   it.each([
     ['w8a8', { name: 'w8a8', weights: { bits: 8 }, activations: { bits: 8 } }],
     ['w4a16', { name: 'w4a16', weights: { bits: 4 }, activations: { bits: 16 } }],
+    ['w1a4', { name: 'w1a4', weights: { bits: 1 }, activations: { bits: 4 } }],
+    ['w16a16', { name: 'w16a16', weights: { bits: 16 }, activations: { bits: 16 } }],
     ['w4g32', { name: 'w4g32', weights: { bits: 4, group: 32 } }],
     ['float', { name: 'float' }],
   ])('reads %s', (text, expected) => {
     expect(parseScheme(text)).toEqual(expected)
   })
 
-  it.each(['int8', 'w1a8', 'w8a12', 'w4g20', 'a8', 'W8A8', ''])('refuses "%s"', (text) => {
+  it.each(['int8', 'w0a8', 'w9a8', 'w1a1', 'w8a12', 'w4g20', 'a8', 'W8A8', ''])('refuses "%s"', (text) => {
     expect(() => parseScheme(text)).toThrow(/SCHEME_UNKNOWN/)
   })
 })

@@ -99,8 +99,8 @@ export function dataRanges(values: ArrayLike<number>, dims: readonly number[], g
  * squared error (XNOR-Net, arXiv:1603.05279, equation 6).
  */
 export function paramsFromData(values: ArrayLike<number>, dims: readonly number[], spec: QuantSpec): QuantParams {
-  const binary = spec.format?.kind === 'levels' && isBinary(spec.format.levels)
-  const ranges = binary ? meanMagnitudes(values, dims, spec.granularity) : dataRanges(values, dims, spec.granularity)
+  const rangesOf = isBinary(spec.format) ? meanMagnitudes : dataRanges
+  const ranges = rangesOf(values, dims, spec.granularity)
   return paramsFromRanges(ranges, spec)
 }
 

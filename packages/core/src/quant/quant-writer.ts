@@ -16,6 +16,7 @@ import { type DType, dtypeInfo, integerRange, isMinifloat, minifloatTable, must,
 import { coveredRange } from './affine.ts'
 import { type Codes, fakeQuantize, quantize, roundingNoise } from './fake-quantize.ts'
 import { broadcastable, fakeQuantizeGraph } from './fake-quantize-graph.ts'
+import { isBinary } from './formats/index.ts'
 import type { TensorPlan } from './plan.ts'
 import type { QuantParams, QuantSpec } from './spec.ts'
 
@@ -86,7 +87,8 @@ export class QuantWriter {
     const { tensor, params, value } = site
     const data = must(value.constant, `constant "${value.name}"`)
     const codes = quantize(data.numbers(), params, data.dims, this.#noiseOf(site, data.size))
-    const stored = this.#initializer(`${value.name}_quantized`, codesTensor(codes, data.dims, dtype))
+    const integers = isBinary(params.spec.format) ? Int8Array.from(codes, (code) => (code === 0 ? -1 : 1)) : codes
+    const stored = this.#initializer(`${value.name}_quantized`, codesTensor(integers, data.dims, dtype))
     const real = this.#dequantized(value)
     const inputs = [stored, ...this.#parameters(site, dtype, data.dims)]
     const node = this.#node('DequantizeLinear', tensor.group, inputs, real, layout(params.spec))

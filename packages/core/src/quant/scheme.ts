@@ -12,7 +12,7 @@ const PATTERN = /^w(\d+)(?:a(\d+))?(?:g(\d+))?$/
 
 /**
  * `w8a8`, `w4a8`, `w8a16`: bits of weights and activations. `w8`, `w4g32`: weights only, in groups of 32 along the summed
- * axis. `float`: nothing. Weights take 2 to 8 bits, activations 2 to 8 or 16.
+ * axis. `float`: nothing. Weights take 1 to 8 bits or 16, activations 2 to 8 or 16. One bit is the sign: ±scale.
  * @throws FewbitError SCHEME_UNKNOWN
  */
 export function parseScheme(text: string): Scheme {
@@ -20,7 +20,7 @@ export function parseScheme(text: string): Scheme {
   const [, weights, activations, group] = PATTERN.exec(text) ?? []
   if (!weights) throw unknown(text, 'it has the form w8a8')
   const [w, a, g] = [Number(weights), Number(activations), Number(group)]
-  if (w < 2 || w > 8) throw unknown(text, 'weights take 2 to 8 bits')
+  if (w < 1 || (w > 8 && w !== 16)) throw unknown(text, 'weights take 1 to 8 bits, or 16')
   if (activations && (a < 2 || (a > 8 && a !== 16))) throw unknown(text, 'activations take 2 to 8 bits, or 16')
   if (group && (g < 16 || (g & (g - 1)) !== 0)) throw unknown(text, 'a group is a power of two from 16 up')
   return {

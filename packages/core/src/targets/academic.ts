@@ -13,10 +13,11 @@ export const academic: Target = {
   evidence: 'literature',
   activations: { bits: 8, signed: true, symmetric: true, granularity: 'tensor', unsignedWherePossible: true },
   weights: { bits: 8, signed: true, symmetric: true, granularity: 'tensor' },
-  bits: { weights: [2, 3, 4, 5, 6, 7, 8], activations: [2, 3, 4, 5, 6, 7, 8, 16] },
+  bits: { weights: [1, 2, 3, 4, 5, 6, 7, 8, 16], activations: [2, 3, 4, 5, 6, 7, 8, 16] },
   kernels: {
     activations: ['int2', 'uint2', 'int4', 'uint4', 'int8', 'uint8', 'int16', 'uint16'],
-    weights: ['int2', 'int4', 'int8'],
+    // uint2 holds the sign of binary weights.
+    weights: ['uint2', 'int2', 'int4', 'int8', 'int16'],
   },
   rounding: 'half-even',
   points: 'inputs',

@@ -1,11 +1,15 @@
 import { problem } from '../../util/index.ts'
+import type { NumberFormat } from '../spec.ts'
 import { type LevelGrid, makeGrid, midpoints } from './grid.ts'
 
 /** Levels −1 and 1, the grid of binary networks: the sign, zero counting as positive (XNOR-Net, arXiv:1603.05279). */
 export const BINARY_LEVELS: readonly number[] = [-1, 1]
 
-export const isBinary = (levels: readonly number[]): boolean =>
-  levels.length === 2 && levels.every((level, i) => level === BINARY_LEVELS[i])
+/** True if the numbers of a format are ±scale. */
+export const isBinary = (format: NumberFormat | undefined): boolean =>
+  format?.kind === 'levels' &&
+  format.levels.length === 2 &&
+  format.levels.every((level, i) => level === BINARY_LEVELS[i])
 
 /**
  * A table of levels: x ≈ scale · the nearest. Ties go up. Levels become float32; their codes count them from the lowest.
