@@ -34,6 +34,7 @@ export interface QuantizeFlags extends DataFlags {
   evalData?: string
   metric?: string[]
   batchSize?: number
+  maxDrop?: string
 }
 
 const DEFAULT_SAMPLES = 128

@@ -1,5 +1,14 @@
 import { METRICS } from '@fewbit/core/analysis'
-import { type Export, exportArtifacts, planModel, type QuantizeResult, quantize } from '@fewbit/core/pipeline'
+import {
+  type ClimbResult,
+  climb,
+  type Export,
+  exportArtifacts,
+  type Ladder,
+  planModel,
+  type QuantizeResult,
+  quantize,
+} from '@fewbit/core/pipeline'
 import { DISPATCHES } from '@fewbit/core/quant'
 import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
@@ -7,8 +16,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
+import { EXIT } from '../failure.ts'
+import { climbing } from '../ladder.ts'
 import { toJson } from '../output.ts'
 import { loadRecipe } from '../recipe-file.ts'
+import { renderLadder } from '../render/ladder.ts'
 import { summarizePlanText } from '../render/plan.ts'
 import { renderQuantization } from '../render/quantization.ts'
 import { planOptions, type QuantizeFlags, quantizeOptions, replayOptions } from './quantize-options.ts'
@@ -23,7 +35,8 @@ const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
   const forms = formsFor(destination, flags.exporter, cx.run)
   const recipe = flags.recipe === undefined ? undefined : await loadRecipe(flags.recipe)
   const options = recipe ? await replayOptions(cx, model, recipe, flags) : await quantizeOptions(cx, model, flags)
-  const result = await quantize(model, options)
+  const result =
+    flags.maxDrop === undefined ? await quantize(model, options) : await climb(model, climbing(options, flags))
   const exported = exportArtifacts(result, { ...forms, name: artifactName(file) })
   const written = await writeResult(result, exported, destination)
   return report(file, result, exported, written)
@@ -46,6 +59,7 @@ async function writeResult(result: QuantizeResult, exported: Export, destination
 function report(input: string, result: QuantizeResult, exported: Export, written: Written): CommandResult {
   const peakMemory = process.resourceUsage().maxRSS * 1024
   const { plan, recipe, trace } = result
+  const ladder = 'ladder' in result ? (result as ClimbResult).ladder : undefined
   const { output, files } = written
   const diagnostics = [...result.diagnostics, ...exported.diagnostics, ...written.diagnostics]
   const json = {
@@ -54,13 +68,22 @@ function report(input: string, result: QuantizeResult, exported: Export, written
     ...(files ? { files } : {}),
     exporters: exported.exporters,
     report: { ...result.report, peakMemory },
+    ...(ladder ? { ladder } : {}),
     plan,
     recipe,
     trace,
     diagnostics,
   }
-  return { json, text: renderQuantization({ output, files, result: { ...result, diagnostics }, peakMemory }) }
+  const text = renderQuantization({ output, files, result: { ...result, diagnostics }, peakMemory })
+  return ladder ? withLadder({ json, text }, ladder) : { json, text }
 }
+
+/** A floor that was missed is no error: the best network is written all the same. */
+const withLadder = (result: CommandResult, ladder: Ladder): CommandResult => ({
+  ...result,
+  text: `${renderLadder(ladder)}\n\n${result.text}`,
+  exitCode: ladder.met ? EXIT.ok : EXIT.floorMissed,
+})
 
 function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string): CommandResult {
   const { plan, diagnostics } = result
@@ -86,6 +109,8 @@ Examples:
   fewbit quantize model.onnx --data images/ --override 'name=/^fc/:float' --override op=Softmax:float -o model.int8.onnx
   fewbit quantize model.onnx --data images/ --target onnxruntime-web -o out/
   fewbit quantize model.onnx --recipe out/recipe.json --data images/ -o again/
+  fewbit quantize model.onnx --data calib/ --eval-data val/ --max-drop 0.5 -o model.int8.onnx
+  fewbit quantize model.onnx --data calib/ --scheme w4a8 --algorithm cle --algorithm bias-correction -o model.int4.onnx
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
@@ -124,6 +149,10 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
     .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
     .option('--algorithm <name>', 'what to do about the error, as name or name:key=value,…; may be repeated', collect)
+    .option(
+      '--max-drop <drop>',
+      'climb to stronger methods until the score drops by no more: 0.5 (units of the metric) or 1% (of the float score)',
+    )
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))
     .option('--batch-size <n>', 'samples per run where the model allows it', positiveInteger)
     .option('--json', 'print one JSON document')

@@ -2,6 +2,9 @@ import {
   type Analysis,
   type AnalyzeOptions,
   analyze as analyzeOn,
+  type ClimbOptions,
+  type ClimbResult,
+  climb as climbOn,
   type Data,
   datasetFor,
   type EvaluateOptions,
@@ -84,6 +87,7 @@ const QUANTIZE = {
   allowOtherData: true,
   ...PLAN,
 } satisfies OptionNames<QuantizeOptions>
+const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE } satisfies OptionNames<ClimbOptions>
 const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
@@ -138,11 +142,26 @@ export async function optimize(model: Model, options: OnNode<OptimizeOptions> = 
  */
 export async function quantize(model: Model, options: OnNode<QuantizeOptions>): Promise<QuantizeResult> {
   checkOptions(options, QUANTIZE)
+  return quantizeOn(model, withEngine(await spread(model, options)))
+}
+
+/**
+ * Quantizes by ever stronger methods until the score on the evaluation data drops by no more than `maxDrop`, and tells what each cost and
+ * bought. Where nothing suffices the best network is returned, with `ladder.met` false.
+ * @throws FewbitError LADDER_*, and what `quantize` throws.
+ */
+export async function climb(model: Model, options: OnNode<ClimbOptions>): Promise<ClimbResult> {
+  checkOptions(options, CLIMB)
+  return climbOn(model, withEngine(await spread(model, options)))
+}
+
+/** The options with calibration data that stand for the whole set. */
+async function spread<O extends OnNode<QuantizeOptions>>(model: Model, options: O): Promise<O> {
   checkOptions(options.calibration, CALIBRATION, 'calibration')
   if (options.evaluation !== undefined) checkOptions(options.evaluation, EVALUATION, 'evaluation')
   const { calibration, recipe } = options
   const data = await spreadData(calibration.data, model, calibration.samples ?? recipe?.settings.samples)
-  return quantizeOn(model, withEngine({ ...options, calibration: { ...calibration, data } }))
+  return { ...options, calibration: { ...calibration, data } }
 }
 
 const DEFAULT_SAMPLES = 128

@@ -14,7 +14,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digit
 const inputStats = z.object({ input: text, mean: z.number(), std: z.number(), min: z.number(), max: z.number() })
 
 /** Settings are checked in full when they are replayed, because plugins add names that are good only where they are loaded. */
-const recipeSchema = z.strictObject({
+export const recipeSchema = z.strictObject({
   format: z.literal('fewbit-recipe'),
   version: z.literal(2),
   /** The float model: names, structure and weights. */

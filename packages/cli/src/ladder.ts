@@ -1,0 +1,43 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, extname, join } from 'node:path'
+import { type ClimbOptions, type LadderMemory, parseMaxDrop, type QuantizeOptions } from '@fewbit/core/pipeline'
+import { encodeUtf8 } from '@fewbit/core/util'
+import { writeAtomically } from '@fewbit/engine-node'
+
+interface LadderFlags {
+  readonly output: string
+  readonly maxDrop?: string
+  readonly metric?: string[]
+}
+
+/** Options of a climb, whose measurements are kept beside the output so that an interrupted run goes on where it was. */
+export function climbing(options: QuantizeOptions, { output, maxDrop = '', metric }: LadderFlags): ClimbOptions {
+  return {
+    ...options,
+    maxDrop: parseMaxDrop(maxDrop),
+    ...(metric?.[0] ? { metric: metric[0] } : {}),
+    memory: ladderFile(statePath(output)),
+  }
+}
+
+/** `out/model.int8.onnx` → `out/model.int8.ladder.json`; of a folder, the name beside it. */
+export const statePath = (output: string): string =>
+  join(dirname(output), `${basename(output, extname(output) === '.onnx' ? '.onnx' : '')}.ladder.json`)
+
+/** A file that is replaced as a whole each time. What cannot be read counts as nothing measured. */
+export function ladderFile(path: string): LadderMemory {
+  return {
+    async load() {
+      if (!existsSync(path)) return undefined
+      try {
+        return JSON.parse(readFileSync(path, 'utf8'))
+      } catch {
+        return undefined
+      }
+    },
+    async save(state) {
+      const text = encodeUtf8(`${JSON.stringify(state, null, 2)}\n`)
+      writeAtomically(path, (sink) => sink.write(text))
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import type { AlgorithmRequest, Algorithms } from '../../algorithms/index.ts'
+import type { Override } from '../../quant/index.ts'
+
+/** What a trial adds to the user's options. */
+export interface TrialPatch {
+  readonly algorithms: readonly AlgorithmRequest[]
+  readonly floatNodes: readonly string[]
+  readonly overrides: readonly Override[]
+}
+
+export const NO_PATCH: TrialPatch = { algorithms: [], floatNodes: [], overrides: [] }
+
+export interface Step {
+  readonly rung: string
+  readonly what: string
+  readonly patch: TrialPatch
+}
+
+/** What the steps look at while the ladder is climbed. */
+export interface Outlook {
+  /** Of the best trial so far. */
+  readonly patch: TrialPatch
+  readonly algorithms: Algorithms
+  /** Algorithms that the user asked for anyway. */
+  readonly given: readonly string[]
+  /** False where the backend runs integers only. */
+  readonly mayKeepFloat: boolean
+  /** The scheme with more bits that the backend can hold, if there is one. */
+  readonly richer: string | undefined
+  /** Quantized nodes with products, the most sensitive first. */
+  sensitivity(): Promise<readonly string[]>
+}
+
+/** Methods from the cheapest to the strongest; those of one rung help each other and are tried together. */
+const METHODS: readonly { readonly rung: string; readonly names: readonly string[] }[] = [
+  { rung: 'equalization', names: ['relu6-to-relu', 'cle', 'bias-absorption', 'bias-correction'] },
+  { rung: 'scales', names: ['scale-search', 'bias-correction'] },
+  { rung: 'rounding', names: ['coordinate-descent', 'bias-correction'] },
+]
+
+/** Nodes that are relieved at a time: twice as many with each trial, up to half of them. */
+const DOUBLING = 2
+
+/**
+ * The steps of the ladder. Each builds on the best trial before it; the caller stops as soon as the floor is met.
+ * @param outlook what is known when the next step is asked for.
+ */
+export async function* steps(outlook: () => Outlook): AsyncGenerator<Step> {
+  yield { rung: 'observers', what: 'ranges by observers', patch: NO_PATCH }
+  for (const { rung, names } of METHODS) {
+    const { patch, algorithms, given } = outlook()
+    const had = new Set([...given, ...patch.algorithms.map(({ name }) => name)])
+    const added = names.filter((name) => Object.hasOwn(algorithms, name) && !had.has(name))
+    if (added.length === 0) continue
+    const all = [...patch.algorithms, ...added.map((name) => ({ name }))]
+    yield { rung, what: added.join(', '), patch: { ...patch, algorithms: all } }
+  }
+  if (outlook().mayKeepFloat) yield* relieve('partial float', outlook, (nodes) => ({ floatNodes: nodes }))
+  const { richer } = outlook()
+  if (richer !== undefined) {
+    yield* relieve('mixed precision', outlook, (nodes) => ({
+      overrides: nodes.map((name) => ({ match: { name }, scheme: richer })),
+    }))
+  }
+}
+
+/** Relieves 1, 2, 4, … of the most sensitive nodes, up to half of all. */
+async function* relieve(
+  rung: string,
+  outlook: () => Outlook,
+  relief: (nodes: readonly string[]) => Partial<TrialPatch>,
+): AsyncGenerator<Step> {
+  const nodes = await outlook().sensitivity()
+  // What the steps of this rung add is counted from where the rung begins.
+  const { patch } = outlook()
+  for (let count = 1; count <= Math.max(1, nodes.length / 2); count *= DOUBLING) {
+    const chosen = nodes.slice(0, count)
+    if (chosen.length === 0) return
+    yield { rung, what: `${rung}: ${chosen.length} of ${nodes.length} layers`, patch: { ...patch, ...relief(chosen) } }
+  }
+}
