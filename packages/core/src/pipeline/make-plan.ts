@@ -19,13 +19,22 @@ import type { Run } from './run.ts'
 export const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Target =>
   findTarget(target, registries.targets)
 
-/** The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8. */
-export async function prepareAndPlan(model: Model, settings: QuantizeSettings, run: Run) {
+/**
+ * The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8.
+ * @param schemes that it must be able to say beside the settings' own.
+ */
+export async function prepareAndPlan(
+  model: Model,
+  settings: QuantizeSettings,
+  run: Run,
+  schemes: readonly string[] = [],
+) {
   const target = targetOf(settings, run)
   const float = await run.stage('prepare', () => prepare(model, target, run))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
-  const needed = opsetFor(plan, target, run)
+  const plans = [plan, ...schemes.map((scheme) => makePlan(float, settings, run, { scheme }))]
+  const needed = Math.max(...plans.map((each) => opsetFor(each, target, run)))
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
   const raised = await run.stage('prepare', () => prepare(model, target, run, needed))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }

@@ -40,15 +40,21 @@ export interface Produced extends Candidate {
   readonly execution: Execution
 }
 
-/** Quantizes without measuring the result: what `quantize` reports on, and what is tried several times to find a good one. */
-export async function produce(model: Model, options: QuantizeOptions, run: Run): Promise<Produced> {
+/** A float network that is ready to be quantized in many ways: rewritten, and measured on its data. */
+export type Calibrated = Awaited<ReturnType<typeof calibrated>>
+
+/**
+ * Prepares, rewrites and calibrates.
+ * @param schemes that the network must be able to say beside the settings' own.
+ */
+export async function calibrated(model: Model, options: QuantizeOptions, run: Run, schemes: readonly string[] = []) {
   const settings = settingsOf(options, run)
   const target = targetOf(settings, run)
   const execution = executionFor(target)
   const { recipe: replayed } = options
   if (replayed) checkOrigin(replayed, model, run)
   const algorithms = algorithmsFor(settings, true, run)
-  const prepared = await prepareAndPlan(model, settings, run)
+  const prepared = await prepareAndPlan(model, settings, run, schemes)
   const looked = await openData(prepared.float, options, settings, run)
   const { dataset, data, batchSize } = looked
   const around = { settings, target, norms: normStatistics(model), data: dataset, batchSize, run }
@@ -59,9 +65,18 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
   const stats = await run.stage('calibrate', (progress) =>
     calibrate({ float, first, target, data, batchSize, settings, run, progress }),
   )
+  const plan = (o: PlannerOptions) => makePlan(float, settings, run, o)
+  return { settings, target, execution, algorithms, looked, around, rewritten, float, first, macs, stats, plan }
+}
+
+/** Quantizes without measuring the result: what `quantize` reports on, and what is tried several times to find a good one. */
+export async function produce(model: Model, options: QuantizeOptions, run: Run): Promise<Produced> {
+  const { recipe: replayed } = options
+  const ready = await calibrated(model, options, run)
+  const { settings, target, execution, algorithms, looked, around, rewritten, float, first, macs, stats, plan } = ready
+  const { data, batchSize } = looked
   const dataDigest = data.digest()
   if (replayed) checkData(replayed, dataDigest, options.allowOtherData ?? false, run)
-  const plan = (o: PlannerOptions) => makePlan(float, settings, run, o)
   const cx = { float, first, stats, data, macs, batchSize, settings, execution, run, plan }
   const found = await run.stage('search', (progress) =>
     replayed
