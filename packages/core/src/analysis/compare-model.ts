@@ -1,19 +1,7 @@
-import {
-  attribute,
-  Cloner,
-  copyHeader,
-  type Graph,
-  GraphBuilder,
-  Model,
-  Tensor,
-  tensorType,
-  UniqueNames,
-  type Value,
-} from '../ir/index.ts'
+import { Cloner, copyHeader, type Graph, Model, type Value } from '../ir/index.ts'
+import { graft } from './graft.ts'
+import { PairReducer } from './pair-reducer.ts'
 import type { ValuePair } from './pairs.ts'
-
-/** Numbers of each pair's output: Σr², Σc², Σ(c − r)², max|c − r|, and the number of elements, exact up to 2^24. */
-export const NUMBERS_PER_PAIR = 5
 
 /** Name of the output of the pair at this position. */
 export const pairOutput = (index: number): string => `fewbit_pair_${index}`
@@ -33,65 +21,23 @@ export function comparisonModel(reference: Model, candidate: Model, pairs: reado
   model.irVersion = Math.max(reference.irVersion, candidate.irVersion)
   for (const def of reference.functions) model.functions.push(first.function(def))
 
-  const second = graft(graph, candidate)
+  const second = graft(graph, candidate, 'candidate', sharedInputs(graph, candidate))
   const reducer = new PairReducer(graph)
-  const outputs = pairs.map((pair, i) => reducer.add(i, first.read(pair.reference), second.read(pair.candidate)))
+  const outputs = pairs.map((pair, i) =>
+    reducer.add(pairOutput(i), first.read(pair.reference), second.read(pair.candidate)),
+  )
   graph.outputs.length = 0
   graph.outputs.push(...outputs.reverse())
   return model
 }
 
-/** Adds the candidate's nodes and initializers under fresh names; its inputs become the graph's inputs of the same name. */
-function graft(graph: Graph, candidate: Model): Cloner {
-  const cloner = new Cloner()
-  for (const input of candidate.graph.inputs) {
-    const shared = graph.inputs.find((value) => value.name === input.name)
-    if (shared) cloner.values.set(input, shared)
-  }
-  const names = new UniqueNames(graph)
-  const rename = (value: Value): void => {
-    value.name = names.value(`candidate/${value.name}`)
-  }
-  for (const value of candidate.graph.initializers) {
-    if (cloner.values.has(value)) continue
-    const copy = cloner.define(value)
-    rename(copy)
-    graph.initializers.add(copy)
-  }
-  for (const node of candidate.graph.nodes) {
-    const copy = cloner.node(node)
-    copy.name = names.node(`candidate/${node.name}`)
-    for (const output of copy.outputs) if (output) rename(output)
-    graph.add(copy)
-  }
-  return cloner
-}
-
-/** Writes the reductions of each pair. */
-class PairReducer {
-  readonly #b: GraphBuilder
-  readonly #one: Value
-
-  constructor(graph: Graph) {
-    this.#b = new GraphBuilder(graph)
-    this.#one = this.#b.constant('fewbit_one', Tensor.int64([1], [1]))
-  }
-
-  add(index: number, r: Value, c: Value): Value {
-    const float = { to: attribute.int(1) }
-    const reference = this.#b.op('Cast', [r], float)
-    const candidate = this.#b.op('Cast', [c], float)
-    const difference = this.#b.op('Sub', [candidate, reference])
-    const all = { keepdims: attribute.int(0) }
-    const scalars = [
-      this.#b.op('ReduceSumSquare', [reference], all),
-      this.#b.op('ReduceSumSquare', [candidate], all),
-      this.#b.op('ReduceSumSquare', [difference], all),
-      this.#b.op('ReduceMax', [this.#b.op('Abs', [difference])], all),
-      this.#b.op('Cast', [this.#b.op('Size', [reference])], float),
-    ]
-    const vectors = scalars.map((scalar) => this.#b.op('Reshape', [scalar, this.#one]))
-    const types = [tensorType('float32', [NUMBERS_PER_PAIR])]
-    return this.#b.op('Concat', vectors, { axis: attribute.int(0) }, { output: pairOutput(index), types })
-  }
+/** The candidate's inputs become the graph's inputs of the same name. */
+function sharedInputs(graph: Graph, candidate: Model): Map<Value, Value> {
+  const inputs = new Map(graph.inputs.map((value) => [value.name, value]))
+  return new Map(
+    candidate.graph.inputs.flatMap((value): [Value, Value][] => {
+      const shared = inputs.get(value.name)
+      return shared ? [[value, shared]] : []
+    }),
+  )
 }

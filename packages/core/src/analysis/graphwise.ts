@@ -13,6 +13,7 @@ import type { OpRegistry } from '../ops/index.ts'
 import { problem } from '../util/index.ts'
 import { comparisonModel, pairOutput } from './compare-model.ts'
 import { ErrorAccumulator, type ErrorMetrics } from './metrics.ts'
+import { readSums } from './pair-reducer.ts'
 import { pairValues, type ValuePair } from './pairs.ts'
 
 /** Error that has accumulated up to one tensor when the whole network is quantized. */
@@ -84,8 +85,7 @@ async function accumulate(
   for await (const batch of batches(options.data, inputs, options)) {
     const out = await session.run(batch.feeds)
     errors.forEach((error, i) => {
-      const [signal = 0, candidate = 0, noise = 0, maxAbs = 0, count = 0] = out[pairOutput(i)]?.numbers() ?? []
-      error.addSums({ signal, candidate, noise, maxAbs, count })
+      error.addSums(readSums(out[pairOutput(i)]?.numbers()))
     })
     done += batch.samples.length
     options.onProgress?.(done, Number.isFinite(total) ? total : undefined)

@@ -1,3 +1,12 @@
+/** Σr², Σc², Σ(c − r)², max|c − r| and the number of elements of a part. */
+export interface ErrorSums {
+  readonly signal: number
+  readonly candidate: number
+  readonly noise: number
+  readonly maxAbs: number
+  readonly count: number
+}
+
 /**
  * Error of a candidate against a reference, accumulated over any number of tensors. All fields come from five sums, so that
  * accumulators of parts merge into the accumulator of the whole.
@@ -26,8 +35,8 @@ export class ErrorAccumulator {
     return this
   }
 
-  /** Adds a part of which only the sums are known: Σr², Σc², Σ(c − r)². */
-  addSums(part: { signal: number; candidate: number; noise: number; maxAbs: number; count: number }): this {
+  /** Adds a part of which only the sums are known. */
+  addSums(part: ErrorSums): this {
     this.#signal += part.signal
     this.#candidate += part.candidate
     this.#noise += part.noise
