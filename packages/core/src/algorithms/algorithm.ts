@@ -115,4 +115,6 @@ export interface QuantizedAlgorithm<O extends object = object> extends Algorithm
 }
 
 // Options differ from one algorithm to the next; what is called is checked against `options` before.
-export type Algorithm = FloatAlgorithm<never> | QuantizedAlgorithm<never>
+export type Algorithm = AnyOptions<FloatAlgorithm<never>> | AnyOptions<QuantizedAlgorithm<never>>
+
+type AnyOptions<A> = Omit<A, 'options'> & { readonly options: Readonly<Record<string, AlgorithmOption>> }

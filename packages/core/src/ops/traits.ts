@@ -17,6 +17,8 @@ export type Trait =
   | 'non-negative'
   /** f(k·x) = k·f(x) for k > 0, so that per-channel equalization may pass through. */
   | 'positively-homogeneous'
+  /** Works on each channel (axis 1) of input 0 by itself, in the same way: pooling, resampling. */
+  | 'channelwise'
   /** Elementwise with numpy broadcasting over all inputs. */
   | 'elementwise'
   /** Output depends on the input's shape only, never on its elements: Shape, Size. */

@@ -22,11 +22,11 @@ export interface LinearLayer {
   readonly bias: Float64Array
 }
 
+/** Which channels the elements of a weight belong to. */
+export type ChannelLayout = Pick<LinearLayer, 'outChannels' | 'inChannels' | 'outChannelOf' | 'inChannelOf'>
+
 /** How each operator lays its channels out in the weight's dimensions. */
-type Layout = (
-  node: Node,
-  dims: readonly number[],
-) => Pick<LinearLayer, 'outChannels' | 'inChannels' | 'outChannelOf' | 'inChannelOf'>
+type Layout = (node: Node, dims: readonly number[]) => ChannelLayout
 
 const LAYOUTS: Record<string, Layout> = {
   /** [M, C/g, k…]; output channels of group j are the j-th of g equal parts of M. */
@@ -64,6 +64,12 @@ const LAYOUTS: Record<string, Layout> = {
 }
 
 export const LINEAR_TYPES: readonly string[] = Object.keys(LAYOUTS)
+
+/** The channels of a weight, also of a MatMul's, whose channels are the last axis of its input and output; undefined for other nodes. */
+export function channelLayout(node: Node, dims: readonly number[]): ChannelLayout | undefined {
+  const isMatrix = node.qualifiedType === 'MatMul' && dims.length === 2
+  return (isMatrix ? LAYOUTS.Gemm : LAYOUTS[node.qualifiedType])?.(node, dims)
+}
 
 /**
  * Reads the node as a linear layer whose weight may be edited; undefined if its operator is not one.

@@ -1,4 +1,4 @@
-import { type Algorithm, checkedOptions } from '@fewbit/core/algorithms'
+import { ALGORITHMS, type Algorithm, checkedOptions } from '@fewbit/core/algorithms'
 import type { Engine } from '@fewbit/core/engine'
 import { asTensor, type Model } from '@fewbit/core/ir'
 import { structuralHash } from '@fewbit/core/passes'
@@ -59,6 +59,7 @@ async function resembles(algorithm: Algorithm, engine: Engine): Promise<void> {
 
 /** By the target without a backend of its own, with one observer and no search, so that only the algorithm differs. */
 function quantizedBy(algorithm: Algorithm, name: FixtureName, engine: Engine): Promise<QuantizeResult> {
+  const isBuiltIn = Object.hasOwn(ALGORITHMS, algorithm.name)
   const model = fixture(name)
   const [input] = model.graph.inputs
   const dims = (asTensor(input?.type)?.shape ?? []).map((dim) => (typeof dim === 'number' ? dim : 1))
@@ -67,7 +68,7 @@ function quantizedBy(algorithm: Algorithm, name: FixtureName, engine: Engine): P
     target: 'academic',
     calibration: { data: memoryData(normalData({ x: dims }, SAMPLES)), observer: 'minmax' },
     algorithms: [algorithm.name],
-    extensions: [{ name: 'under-contract', algorithms: [algorithm] }],
+    extensions: isBuiltIn ? [] : [{ name: 'under-contract', algorithms: [algorithm] }],
   })
 }
 

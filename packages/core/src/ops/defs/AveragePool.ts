@@ -15,5 +15,5 @@ export const AveragePool = defineOp({
     dilations: from(19, ints([])),
   },
   infer: (cx) => [typed(cx, poolShape(cx, cx.attrs))],
-  quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous', 'channelwise'] },
 })

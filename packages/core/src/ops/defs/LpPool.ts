@@ -10,5 +10,5 @@ export const LpPool = defineOp({
   outputs: ['Y'],
   attrs: { ...poolAttrs, p: int(2), ceil_mode: from(18, ceilMode), dilations: from(18, ints([])) },
   infer: (cx) => [typed(cx, poolShape(cx, cx.attrs))],
-  quant: { roles: ['activation'], traits: ['non-negative', 'positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['non-negative', 'positively-homogeneous', 'channelwise'] },
 })

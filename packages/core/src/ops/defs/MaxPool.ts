@@ -20,5 +20,5 @@ export const MaxPool = defineOp({
     const shape = poolShape(cx, cx.attrs)
     return [typed(cx, shape), tensorType('int64', shape)]
   },
-  quant: { roles: ['activation'], traits: ['scale-preserving'] },
+  quant: { roles: ['activation'], traits: ['scale-preserving', 'channelwise'] },
 })

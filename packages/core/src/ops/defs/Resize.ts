@@ -27,7 +27,7 @@ export const Resize = defineOp({
   before: { 11: { inputs: ['X', 'scales'] }, 13: { inputs: ['X', 'roi', 'scales', 'sizes?'] } },
   attrs,
   infer: (cx) => [typed(cx, resizedShape(cx))],
-  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
+  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving', 'channelwise'] },
 })
 
 function resizedShape(cx: Context): Shape | undefined {

@@ -17,7 +17,7 @@ export const Upsample = defineOp({
   before: { 9: { inputs: ['X'] } },
   attrs,
   infer: (cx) => [typed(cx, scaledShape(cx))],
-  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
+  quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving', 'channelwise'] },
 })
 
 function scaledShape(cx: InferContext<typeof attrs>): Shape | undefined {

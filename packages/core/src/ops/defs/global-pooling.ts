@@ -9,7 +9,7 @@ export const GlobalAveragePool = defineOp({
   inputs: ['X'],
   outputs: ['Y'],
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
-  quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous', 'channelwise'] },
 })
 
 export const GlobalMaxPool = defineOp({
@@ -18,7 +18,7 @@ export const GlobalMaxPool = defineOp({
   inputs: ['X'],
   outputs: ['Y'],
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
-  quant: { roles: ['activation'], traits: ['scale-preserving', 'positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['scale-preserving', 'positively-homogeneous', 'channelwise'] },
 })
 
 export const GlobalLpPool = defineOp({
@@ -28,5 +28,5 @@ export const GlobalLpPool = defineOp({
   outputs: ['Y'],
   attrs: { p: int(2) },
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
-  quant: { roles: ['activation'], traits: ['non-negative', 'positively-homogeneous'] },
+  quant: { roles: ['activation'], traits: ['non-negative', 'positively-homogeneous', 'channelwise'] },
 })

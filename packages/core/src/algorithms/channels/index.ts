@@ -1,0 +1,6 @@
+export * from './classes.ts'
+export * from './graph.ts'
+export * from './labels.ts'
+export * from './rules.ts'
+export * from './tracer.ts'
+export * from './weight-ranges.ts'
