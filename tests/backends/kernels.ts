@@ -59,11 +59,19 @@ function cutModel(model: Model, names: readonly string[]): Model {
   return copy
 }
 
-/** Real values on the grid of a DequantizeLinear, as its codes dequantized; behind other quantizers as they are. */
-function onGrid(b: GraphBuilder, fed: Value, { opType, inputs: [codes, ...parameters] }: Node): Value {
-  if (opType !== 'DequantizeLinear') return fed
-  const quantized = b.op('QuantizeLinear', [fed, ...parameters], {}, { types: [codes?.type] })
-  return b.op('DequantizeLinear', [quantized, ...parameters], {}, { types: [fed.type] })
+/** Real values on the grid of a DequantizeLinear, or of the float nodes that end a fake quantizer, as codes dequantized. */
+function onGrid(b: GraphBuilder, fed: Value, { opType, inputs }: Node): Value {
+  const [codes, ...parameters] = inputs
+  if (opType === 'DequantizeLinear') {
+    const quantized = b.op('QuantizeLinear', [fed, ...parameters], {}, { types: [codes?.type] })
+    return b.op('DequantizeLinear', [quantized, ...parameters], {}, { types: [fed.type] })
+  }
+  const [clipped, zero] = codes?.producer?.inputs ?? []
+  const bounds = clipped?.producer?.inputs.slice(1) ?? []
+  const [scale] = parameters
+  if (!scale || !zero || clipped?.producer?.opType !== 'Clip') return fed
+  const steps = b.op('Add', [b.op('Round', [b.op('Div', [fed, scale])]), zero])
+  return b.op('Mul', [b.op('Sub', [b.op('Clip', [steps, ...bounds]), zero]), scale], {}, { types: [fed.type] })
 }
 
 async function dimsOf(cx: Case, engine: Engine, names: ReadonlyMap<string, string>) {

@@ -30,6 +30,14 @@ export function verdictOf({ outputs, criterion, skipped }: Row): Verdict {
   return outputs.within >= criterion ? 'ok' : 'missed'
 }
 
+/** Rows of before, those that were measured again in their places, and new ones behind them. */
+export function replaceRows(before: readonly Row[], rows: readonly Row[]): Row[] {
+  const key = ({ backend, target, network }: Row): string => `${backend} ${target} ${network}`
+  const all = new Map(before.map((row) => [key(row), row]))
+  for (const row of rows) all.set(key(row), row)
+  return [...all.values()]
+}
+
 const percent = (share: number): string => (100 * share).toFixed(share === 1 ? 0 : 3)
 
 const HEAD = [

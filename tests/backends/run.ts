@@ -5,10 +5,11 @@
  *     [--target onnxruntime]
  *
  * Engines come from npm and pip; what cannot be installed is skipped and named. Exits with 1 where an engine misses its criterion or
- * fails. --layers prints the first quantized intermediates that differ, for engines that show them.
+ * fails. --json keeps the rows of the file that were not measured again. --layers prints the quantized intermediates that differ, for
+ * engines that show them.
  * --target lets the engines run another target's plan than their own.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { TARGETS } from '@fewbit/core/targets'
@@ -19,7 +20,7 @@ import type { Backend } from './backend.ts'
 import { makeCase } from './cases.ts'
 import { BACKENDS } from './engines/index.ts'
 import { measure } from './measure.ts'
-import { type Row, table, verdictOf } from './report.ts'
+import { type Row, replaceRows, table, verdictOf } from './report.ts'
 
 const DEFAULT_NETWORKS = 'resnet20,vww,honk,squeezenet'
 const { values, positionals } = parseArgs({
@@ -75,7 +76,8 @@ async function main(): Promise<number> {
   console.log(`\n${table(rows)}`)
   if (values.json) {
     mkdirSync(join(values.json, '..'), { recursive: true })
-    writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
+    const before = existsSync(values.json) ? (JSON.parse(readFileSync(values.json, 'utf8')) as Row[]) : []
+    writeFileSync(values.json, `${JSON.stringify(replaceRows(before, rows), null, 2)}\n`)
   }
   return rows.some((row) => ['missed', 'failed'].includes(verdictOf(row))) ? 1 : 0
 }

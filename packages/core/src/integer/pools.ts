@@ -1,9 +1,11 @@
-import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { asTensor, attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { intAttribute, intsAttribute, stringAttribute } from '../passes/index.ts'
 import { must } from '../util/index.ts'
 import { activationCodes, type Codes, requantizerOf } from './quantizers.ts'
 import { onUnitScale } from './unit-scale.ts'
 
 const FLOAT = { to: attribute.int(1) }
+const DOUBLE = { to: attribute.int(11) }
 
 /**
  * Where means of codes land that lie halfway. `half-even`: on the even multiple of the scale (FBGEMM). `half-toward-zero`: on the
@@ -27,6 +29,46 @@ export function averageOnCodes(node: Node, ties: PoolTies): void {
   replaceAllUses(must(node.outputs[0], 'output'), rounded(b, mean, ties, zero))
   onUnitScale(requantizer, b)
 }
+
+/** Fraction bits of the factor 1/n. */
+const FRACTION = 24
+/** Kernels with unsigned codes shift signed ones by this much. */
+const SHIFT = 128
+
+/**
+ * Rewrites an average on the grid of its input as MNN's kernel computes it: ⌊Σ(code + 128) · ⌊2²⁴/n⌋ / 2²⁴⌋ − 128, which lies up to one code
+ * below the mean. Averages over padding are left as they are.
+ */
+export function flooredAverage(node: Node): void {
+  const x = activationCodes(node.inputs[0])
+  const requantizer = requantizerOf(node)
+  const count = elementsOf(node)
+  if (!x || !requantizer || !count || x.scale[0] !== requantizer.scale) return
+  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
+  const shifted = b.op('Add', [b.op('Cast', [x.codes], FLOAT), scalar(b, SHIFT)])
+  const mean = b.op(node.opType, [shifted], Object.fromEntries(node.attributes), { name: node.name })
+  const sum = b.op('Round', [b.op('Mul', [mean, scalar(b, count)])])
+  const factor = Math.floor(2 ** FRACTION / count) / 2 ** FRACTION
+  const product = b.op('Mul', [
+    b.op('Cast', [sum], DOUBLE),
+    b.constant('factor', Tensor.fromNumbers('float64', [], [factor])),
+  ])
+  const floor = b.op('Cast', [b.op('Floor', [product])], FLOAT)
+  replaceAllUses(must(node.outputs[0], 'output'), b.op('Sub', [floor, scalar(b, SHIFT)]))
+  onUnitScale(requantizer, b)
+}
+
+/** How many elements each mean is taken of; undefined where it depends on the place, or on a shape that is not known. */
+function elementsOf(node: Node): number | undefined {
+  const isGlobal = node.opType === 'GlobalAveragePool'
+  const dims = isGlobal ? asTensor(node.inputs[0]?.type)?.shape?.slice(2) : intsAttribute(node, 'kernel_shape')
+  const isPadded =
+    intsAttribute(node, 'pads')?.some((p) => p !== 0) || intAttribute(node, 'ceil_mode', 0) === 1 || isSame(node)
+  if (isPadded || !dims?.every((d) => typeof d === 'number')) return undefined
+  return (dims as readonly number[]).reduce((n, d) => n * d, 1)
+}
+
+const isSame = (node: Node): boolean => stringAttribute(node, 'auto_pad', 'NOTSET').startsWith('SAME')
 
 const centred = (b: GraphBuilder, { codes }: Codes, zero: number): Value =>
   b.op('Sub', [b.op('Cast', [codes], FLOAT), scalar(b, zero)])

@@ -1,7 +1,7 @@
 import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
 import { must } from '../util/index.ts'
-import { activationCodes, type Codes, codesOf, type Requantizer, requantizerOf } from './quantizers.ts'
-import { exactSum, operandsOf, perChannel } from './sums.ts'
+import { activationCodes, type Codes, type Requantizer, requantizerOf } from './quantizers.ts'
+import { biasOf, exactSum, operandsOf, perChannel } from './sums.ts'
 import { boundsInSteps, onUnitScale } from './unit-scale.ts'
 
 const FLOAT = { to: attribute.int(1) }
@@ -27,7 +27,7 @@ export function realSum(node: Node): void {
   if (!operands) return
   const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
   const scaled = b.op('Mul', [exactSum(b, node, operands), perChannel(b, node, operands.scale)])
-  const bias = node.inputs[2] && realValues(node.inputs[2])
+  const bias = biasOf(node)
   const sum = bias ? b.op('Add', [scaled, perChannel(b, node, bias)]) : scaled
   const residual = residualOf(node)
   const requantizer = requantizerOf(node)
@@ -44,14 +44,6 @@ function dequantizeBehindMover(node: Node): void {
   const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
   const codes = b.op(mover.opType, [x.codes], Object.fromEntries(mover.attributes))
   node.setInput(0, b.op('DequantizeLinear', [codes, ...x.dequantizer.inputs.slice(1)]))
-}
-
-function realValues(value: Value): ArrayLike<number> {
-  const codes = codesOf(value)
-  if (!codes) return must(value.constant, 'bias').numbers()
-  const { scale } = codes
-  const steps = must(codes.codes.constant, 'codes of the bias').numbers()
-  return Float32Array.from(steps, (v, i) => v * (scale[scale.length > 1 ? i : 0] as number))
 }
 
 /** The Add that reads the sum alone, and codes beside it. */

@@ -70,6 +70,16 @@ function biasInSteps(value: Value, scale: readonly number[]): Tensor | undefined
   return Tensor.float32(real.dims, Float32Array.from(real.numbers(), steps))
 }
 
+/** The bias in real values, or undefined where there is none. */
+export function biasOf(node: Node): ArrayLike<number> | undefined {
+  const value = node.inputs[2]
+  const codes = codesOf(value)
+  if (!codes) return value?.constant?.numbers()
+  const { scale } = codes
+  const steps = must(codes.codes.constant, 'codes of the bias').numbers()
+  return Float32Array.from(steps, (v, i) => v * (scale[scale.length > 1 ? i : 0] as number))
+}
+
 function rewrite(node: Node, operands: Operands, requantizer: Requantizer | undefined): void {
   const { bias, scale } = operands
   const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })

@@ -347,6 +347,20 @@ describe('specs', () => {
     expect(reasons(p)).toMatchObject({ s: 'CONSTANT_OPERAND', t: 'INTEGER_LISTED' })
   })
 
+  it('runs a node in integers only where its neighbours that sum products give it scales', () => {
+    const model =
+      net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] v, float32[4,4,1,1] u) => (float32[1,4,8,8] s, float32[1,4,8,8] p) {
+      c = Conv(x, w) d = Conv(c, v) a = Add(d, c) r = Relu(a) y = Conv(r, u) h = Sin(c)
+      m = Add(y, h) z = Conv(m, u) s = Add(z, r) p = AveragePool<kernel_shape = [1, 1]>(z) o = AveragePool<kernel_shape = [1, 1]>(s) }`)
+    const Add: OpRule = { mode: 'integer', readBy: 'product' }
+    const AveragePool: OpRule = { mode: 'integer', align: 'input', readBy: 'no-product' }
+    const p = plan(model, backend({ ops: { ...onnxruntime.ops, Add, AveragePool }, dispatch: 'listed' }))
+    expect(reasons(p)).toMatchObject({ a: 'INTEGER_LISTED', m: 'REAL_OPERAND', s: 'NO_SCALE' })
+    expect(reasons(p)).toMatchObject({ p: 'INTEGER_LISTED', o: 'REAL_OPERAND' })
+    expect(edges(p)).toContain('r -> y s')
+    expect(edges(p)).toContain('m -> z')
+  })
+
   it('takes the slopes of a PRelu for an operand in the codes of its input', () => {
     const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,1,1] slope) => (float32[1,4,8,8] y) {
       c = Conv(x, w) y = PRelu(c, slope) }`)

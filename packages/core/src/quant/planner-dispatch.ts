@@ -10,6 +10,7 @@ import type { Dispatch } from './target.ts'
  */
 export function dispatch(selection: Selection, cx: PlanContext): void {
   DISPATCHERS[cx.dispatch](selection, cx)
+  dropUnscaled(selection)
   if (cx.target.points === 'inputs') dropIdleMovers(selection)
 }
 
@@ -71,6 +72,43 @@ function lonely(c: Candidate, selection: Selection): Reason | undefined {
 function dropIdleMovers(selection: Selection): void {
   const movers = [...selection.chosen.values()].filter((c) => c.kind === 'pass' && !c.settings.ownScheme)
   for (const c of movers.reverse()) if (!hasIntegerReader(c, selection)) selection.drop(c.node, NO_READER)
+}
+
+/** Each node that goes may have been what made the operand of another one codes. */
+function dropUnscaled(selection: Selection): void {
+  const candidates = open(selection).filter((c) => c.rule.readBy)
+  for (let changed = true; changed; ) {
+    changed = false
+    for (const c of candidates) {
+      const reason = selection.chosen.has(c.node) ? unscaled(c, selection) : undefined
+      if (!reason) continue
+      selection.drop(c.node, reason)
+      changed = true
+    }
+  }
+}
+
+function unscaled(c: Candidate, selection: Selection): Reason | undefined {
+  const isRead = (value: Value): boolean =>
+    selection.integerReaders(value).some(({ candidate }) => candidate.kind === 'accumulate')
+  const wants = c.rule.readBy === 'product'
+  if (selection.outputs(c).some((value) => isRead(value) !== wants)) return wants ? UNREAD : READ
+  const isCodes = (value: Value | null | undefined): boolean =>
+    value != null && (selection.leavesAsCodes(value) || isRead(value))
+  return c.data.every((i) => isCodes(c.node.inputs[i])) ? undefined : REAL_OPERAND
+}
+
+const UNREAD: Reason = {
+  code: 'NO_SCALE',
+  text: 'no operator that sums products reads its result, from which the backend would learn a scale',
+}
+const READ: Reason = {
+  code: 'NOT_ON_INPUT_SCALE',
+  text: 'the operator that reads its result has a scale of its own, and the integer kernel keeps that of the input',
+}
+const REAL_OPERAND: Reason = {
+  code: 'REAL_OPERAND',
+  text: 'an operand is computed in float, and no operator that sums products reads it',
 }
 
 const hasIntegerReader = (c: Candidate, selection: Selection): boolean =>

@@ -55,6 +55,11 @@ export interface OpRule {
   readonly dynamicWeight?: boolean
   /** Only where both operands are computed: with a constant one the node is a bias or a factor, which the backend adds in float. */
   readonly computedOperands?: boolean
+  /**
+   * Only where its operands are codes without it, and a node that sums products reads the result (`product`) or none does
+   * (`no-product`): the backend learns scales from such nodes alone.
+   */
+  readonly readBy?: 'product' | 'no-product'
   /** Weights of any other rank get one scale per tensor. */
   readonly perChannelRank?: number
   /** Weight axis with a scale each, where the backend does not mean the output channels. */

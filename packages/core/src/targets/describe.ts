@@ -143,12 +143,18 @@ const ALIGNED = {
   output: 'inputs must have the scale of the result',
 }
 
+const READ_BY = {
+  product: 'only between quantized operands and an operator that sums products',
+  'no-product': 'only behind quantized operands, where no operator that sums products reads the result',
+}
+
 function conditions(rule: OpRule): string[] {
   const { minChannels, weightsOf, fixedOutput } = rule
   return [
     ...(rule.floatOutput ? ['result may stay in float'] : []),
     ...(rule.dynamicWeight ? ['both operands may be computed'] : []),
     ...(rule.computedOperands ? ['only where both operands are computed'] : []),
+    ...(rule.readBy ? [READ_BY[rule.readBy]] : []),
     ...(rule.perChannelRank ? [`a scale for each channel at rank ${rule.perChannelRank} only`] : []),
     ...(rule.channelAxis === undefined ? [] : [`weight scales along axis ${rule.channelAxis}`]),
     ...(rule.weights?.granularity ? [`weights with one scale for each ${rule.weights.granularity}`] : []),

@@ -6,7 +6,7 @@ export const ncnn: Target = {
   name: 'ncnn',
   title: 'ncnn',
   source: 'docs/targets/ncnn.md',
-  evidence: 'documentation',
+  evidence: 'engine',
   activations: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bits: { weights: [4, 5, 6, 7, 8], activations: [8] },
