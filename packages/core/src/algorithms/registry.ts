@@ -1,10 +1,14 @@
 import type { Algorithm } from './algorithm.ts'
+import { biasCorrection } from './bias-correction.ts'
 import { cle } from './cle.ts'
 
 /** Algorithms by name: the built-in ones, or those with what plugins add. */
 export type Algorithms = Readonly<Record<string, Algorithm>>
 
 /** Within a stage they run in this order, whatever the order in which they are asked for. */
-export const ALGORITHMS = { cle } satisfies Algorithms
+export const ALGORITHMS = {
+  cle,
+  'bias-correction': biasCorrection,
+} satisfies Algorithms
 
 export type AlgorithmName = keyof typeof ALGORITHMS

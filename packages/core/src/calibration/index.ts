@@ -1,6 +1,7 @@
 export * from './accumulate.ts'
 export * from './collect.ts'
 export * from './histogram.ts'
+export { reduceAxes } from './reduce-axes.ts'
 export * from './reducers.ts'
 export * from './requests.ts'
 export * from './sampling.ts'

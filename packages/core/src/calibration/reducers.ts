@@ -13,6 +13,7 @@ import {
 } from '../ir/index.ts'
 import { removeWithSubgraphs } from '../passes/index.ts'
 import { invariant, problem } from '../util/index.ts'
+import { reduceAxes } from './reduce-axes.ts'
 import type { StatRequest } from './requests.ts'
 
 /** A model that reduces the requested values to statistics, and how to talk to it. */
@@ -45,8 +46,6 @@ export const POWER_SUMS = ['ReduceL1', 'ReduceSumSquare'] as const
 const STRIDED_SLICE_OPSET = 10
 /** Opset in which GatherND learned of batch axes. Below, values have no blocks. */
 const BATCH_GATHER_OPSET = 12
-/** Opset in which reductions take their axes as an input. */
-const REDUCE_AXES_INPUT_OPSET = 18
 
 /**
  * The model with reducers on the requested values, no other outputs, and nothing that only other outputs need. Each value is
@@ -207,7 +206,7 @@ class Instrumenter {
   cut(value: Value, length: number | undefined): Cut | undefined {
     if (length === undefined) return undefined
     const blocks = this.#reshape(this.#single(value), [0, -1, length])
-    const [min, max] = ['ReduceMin', 'ReduceMax'].map((type) => this.#reduceAxes(type, blocks, [2])) as [Value, Value]
+    const [min, max] = [this.#reduceAxes('ReduceMin', blocks, [2]), this.#reduceAxes('ReduceMax', blocks, [2])]
     const magnitude = this.#op('Max', [max, this.#op('Neg', [min])])
     const shape = asTensor(value.type)?.shape?.slice(1)
     const size = shape && isStatic(shape) ? knownSize(shape) : undefined
@@ -278,7 +277,7 @@ class Instrumenter {
     }
     const kept = axis < 0 ? axis + rank : axis
     const others = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== kept)
-    const reduced = (type: string): string => this.#output(this.#reduceAxes(type, value, others))
+    const reduced = (type: 'ReduceMin' | 'ReduceMax'): string => this.#output(this.#reduceAxes(type, value, others))
     return { min: reduced('ReduceMin'), max: reduced('ReduceMax') }
   }
 
@@ -287,12 +286,8 @@ class Instrumenter {
     return this.#output(this.#op('Concat', parts, { axis: attribute.int(0) }))
   }
 
-  #reduceAxes(type: string, value: Value, axes: readonly number[]): Value {
-    const keepdims = attribute.int(0)
-    if (axes.length === 0) return this.#op('Identity', [value])
-    if (this.#opset < REDUCE_AXES_INPUT_OPSET) return this.#op(type, [value], { keepdims, axes: attribute.ints(axes) })
-    const input = this.#builder.constant('fewbit_axes', Tensor.int64([axes.length], axes))
-    return this.#op(type, [value, input], { keepdims })
+  #reduceAxes(type: 'ReduceMin' | 'ReduceMax', value: Value, axes: readonly number[]): Value {
+    return reduceAxes(this.#builder, this.#opset, type, value, axes)
   }
 
   #output(value: Value): string {

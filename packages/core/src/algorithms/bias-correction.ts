@@ -1,0 +1,37 @@
+import type { QuantizedAlgorithm } from './algorithm.ts'
+import { correctEmpirically } from './bias-correction/empirical.ts'
+import { adjustableLayers } from './bias-correction/layers.ts'
+
+export interface BiasCorrectionOptions {
+  readonly method: 'empirical'
+  readonly samples: number
+  readonly sequential: boolean
+}
+
+/**
+ * Quantizing a layer's weights and inputs shifts the mean of each of its output channels, because the errors of a few weights do not
+ * cancel; the shift is taken off the bias: b ← b + E[y] − E[ŷ] (Nagel 2019, arXiv:1906.04721, section 4.2 and appendix B).
+ */
+export const biasCorrection: QuantizedAlgorithm<BiasCorrectionOptions> = {
+  name: 'bias-correction',
+  title: 'Bias correction',
+  stage: 'finish',
+  summary: 'moves the bias of each layer so that the means of its output channels are those of float again',
+  source: 'Nagel 2019, arXiv:1906.04721, section 4.2',
+  needsData: true,
+  ownBiases: true,
+  undoneOnLoss: true,
+  options: {
+    method: {
+      summary: 'empirical measures the means on calibration data',
+      default: 'empirical',
+      choices: ['empirical'],
+    },
+    samples: { summary: 'calibration samples that the means are taken over', default: 64, least: 1 },
+    sequential: { summary: 'measure a layer when those before it are corrected', default: true },
+  },
+  async apply(cx, options) {
+    const { layers, notes } = adjustableLayers(cx)
+    return layers.length === 0 ? { changed: [], notes } : correctEmpirically(cx, layers, options, notes)
+  },
+}

@@ -1,0 +1,31 @@
+import { paramsFromData } from '../../quant/index.ts'
+import { must } from '../../util/index.ts'
+import type { QuantizedContext } from '../algorithm.ts'
+import { type BiasedLayer, biasedLayers, shiftBias } from '../linear-bias.ts'
+
+/** The quantized layers whose bias can be moved, and a note on those that have none. */
+export function adjustableLayers({ model, plan, ops }: QuantizedContext): { layers: BiasedLayer[]; notes: string[] } {
+  const quantized = new Set(plan.tensors.filter(({ role }) => role === 'weight').flatMap(({ readers }) => readers))
+  const layers = biasedLayers(model, ops).filter(({ node }) => quantized.has(node.name))
+  const adjustable = new Set(layers.map(({ node }) => node.name))
+  const others = plan.nodes.filter(
+    ({ node, opType }) => quantized.has(node) && isLinear(opType) && !adjustable.has(node),
+  )
+  return { layers, notes: others.length > 0 ? [noBias(others.map(({ node }) => node))] : [] }
+}
+
+const isLinear = (opType: string): boolean => ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'].includes(opType)
+
+function noBias(names: readonly string[]): string {
+  const [first] = names
+  const others = names.length > 1 ? ` and ${names.length - 1} more layers add` : ' adds'
+  return `${first}${others} no constant to each channel, so that there is no bias to move`
+}
+
+/** Adds a number to each channel's bias; a bias with a scale of its own gets the one that suits it now. */
+export function moveBias(layer: BiasedLayer, shift: Float64Array, { plan, params }: QuantizedContext): void {
+  shiftBias(layer, shift)
+  const data = must(layer.bias.constant, `bias "${layer.bias.name}"`)
+  const own = plan.tensors.filter(({ value, source }) => value === layer.bias.name && source.kind === 'weight')
+  for (const { group, spec } of own) params.set(group, paramsFromData(data.numbers(), data.dims, spec))
+}

@@ -1,0 +1,9 @@
+export type { ChannelMeans } from './channel-means.ts'
+export {
+  calibrationBatches,
+  floatMeans,
+  type LayerMeans,
+  type MeasureOptions,
+  meansByLevel,
+  quantizedMeans,
+} from './measure.ts'
