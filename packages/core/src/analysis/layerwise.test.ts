@@ -1,34 +1,18 @@
 import { nodeEngine } from '@fewbit/engine-node'
-import { type FixtureName, fixture, memoryData, normalData } from '@fewbit/testkit'
+import { type FixtureName, fixture, memoryData, normalData, quantizedNetwork } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import { collectStats, requestsForPlan } from '../calibration/index.ts'
 import type { Dataset, Feeds, LoadOptions } from '../engine/index.ts'
 import { cloneModel, type Model, serializeModel, Tensor, valuesByName } from '../ir/index.ts'
-import { OBSERVERS } from '../observers/index.ts'
 import { defaultOps } from '../ops/index.ts'
-import { inferShapesPass, quantizePreparePasses, runPasses } from '../passes/index.ts'
-import { fakeQuantize, materialize, planQuantization, type QuantPlan, resolveParams } from '../quant/index.ts'
-import { TARGETS } from '../targets/index.ts'
-import { Diagnostics } from '../util/index.ts'
-import { layerwiseError, partsError, type QuantizedNetwork, variantOf } from './layerwise.ts'
+import { fakeQuantize, materialize, type QuantPlan } from '../quant/index.ts'
+import { layerwiseError, partsError, variantOf } from './layerwise.ts'
 import { ErrorAccumulator } from './metrics.ts'
 import { partOfPlan, quantLayers } from './quant-layers.ts'
 
 const engine = nodeEngine({ threads: 1 })
 const SIMULATE: LoadOptions = { optimization: 'simulate' }
-const diagnostics = new Diagnostics()
 
-async function quantized(model: Model, data: Dataset, target: keyof typeof TARGETS = 'onnxruntime') {
-  const evaluate = () => Promise.reject(new Error('the fixtures have no constants to fold'))
-  const cx = { ops: defaultOps, diagnostics, trace: () => {}, evaluate }
-  await runPasses(model, [inferShapesPass, ...quantizePreparePasses, inferShapesPass], cx)
-  const plan = planQuantization(model, TARGETS[target], defaultOps, { observer: 'minmax' })
-  const stats = await collectStats(model, engine, data, requestsForPlan(plan, OBSERVERS))
-  const activations = new Map([...stats].map(([name, { min, max }]) => [name, { lo: min, hi: max }]))
-  const params = resolveParams(model, plan, { activations, weights: new Map() }, diagnostics)
-  const form = target === 'onnxruntime' ? 'qdq' : 'simulate'
-  return { float: model, adjusted: model, plan, params, form } satisfies QuantizedNetwork
-}
+const quantized = (model: Model, data: Dataset, target?: 'ncnn') => quantizedNetwork(model, engine, data, target)
 
 async function outputs(model: Model, feeds: readonly Feeds[], load: LoadOptions): Promise<Feeds[]> {
   const session = await engine.load(serializeModel(model), load)

@@ -1,5 +1,5 @@
 import { type Model, type Node, valuesByName } from '../../ir/index.ts'
-import { type OpRegistry, readAttrs, versionIn } from '../../ops/index.ts'
+import { type OpRegistry, weightAxis } from '../../ops/index.ts'
 import { dataRanges, perChannel, type QuantPlan, type Range } from '../../quant/index.ts'
 import { type Finding, nodePlace } from './finding.ts'
 
@@ -16,7 +16,7 @@ export function spreadWeights(model: Model, plan: QuantPlan, ops: OpRegistry): F
     const node = nodes.get(readers[0] ?? '')
     const constant = values.get(value)?.constant
     if (role !== 'weight' || spec.granularity.kind !== 'tensor' || !node || !constant) return []
-    const axis = channelAxis(node, constant.dims.length, model, ops)
+    const axis = weightAxis(node, constant.dims.length, model, ops)
     if (axis === undefined) return []
     const ratio = spread(dataRanges(constant.numbers(), constant.dims, perChannel(axis)))
     return ratio >= SPREAD ? [nodePlace(node.name, `${kindOf(node, constant.dims)}, ${ratio.toFixed(0)} times`)] : []
@@ -26,11 +26,6 @@ export function spreadWeights(model: Model, plan: QuantPlan, ops: OpRegistry): F
   const fix =
     'keep these layers in float or give them more bits with an override, and look at their error with fewbit analyze'
   return [{ code: 'LINT_CHANNEL_SPREAD', level: 'warning', message, places, fix }]
-}
-
-function channelAxis(node: Node, rank: number, model: Model, ops: OpRegistry): number | undefined {
-  const def = ops.of(node)
-  return def?.weightChannelAxis?.(readAttrs(def, node, versionIn(def, model) ?? def.since[0] ?? 1), rank)
 }
 
 /** Largest over smallest magnitude of the channels that are alive. */
