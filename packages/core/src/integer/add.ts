@@ -1,10 +1,8 @@
-import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { GraphBuilder, type Node, replaceAllUses, Tensor } from '../ir/index.ts'
 import { must } from '../util/index.ts'
+import { multiplyAdd, scalar } from './fused.ts'
 import { activationCodes, type Codes, requantizerOf } from './quantizers.ts'
 import { onUnitScale } from './unit-scale.ts'
-
-const FLOAT = { to: attribute.int(1) }
-const DOUBLE = { to: attribute.int(11) }
 
 /**
  * Add as ONNX Runtime's kernel does it: a · (scale(a)/scale(y)) + (b · (scale(b)/scale(y)) + c), where c takes the zero points of all
@@ -20,20 +18,11 @@ export function addOnCodes(node: Node): void {
   const ratio = (c: Codes): number => Math.fround((c.scale[0] as number) / scale)
   const zero = (c: Codes): number => Math.fround(ratio(c) * (c.zeroPoint[0] as number))
   const constant = Math.fround((zeroPoint?.numbers()[0] ?? 0) - Math.fround(zero(x) + zero(y)))
-  const inner = multiplyAdd(b, y, ratio(y), b.constant('constant', Tensor.fromNumbers('float64', [], [constant])))
-  const sum = multiplyAdd(b, x, ratio(x), b.op('Cast', [inner], DOUBLE))
+  const inner = multiplyAdd(b, y.codes, ratio(y), scalar(b, constant))
+  const sum = multiplyAdd(b, x.codes, ratio(x), inner)
   // The sum holds the output's zero point, where a Relu or Clip would cut at another place; codes end there anyway.
   const result = clip ?? node
   replaceAllUses(must(result.outputs[0], 'output'), sum)
   onUnitScale({ ...requantizer, clip: undefined }, b)
   if (zeroPoint) quantizer.setInput(2, b.constant('no_zero_point', Tensor.fromNumbers(zeroPoint.dtype, [], [0])))
-}
-
-/** float32(codes · factor + addend), the addend in float64. */
-function multiplyAdd(b: GraphBuilder, { codes }: Codes, factor: number, addend: Value): Value {
-  const product = b.op('Mul', [
-    b.op('Cast', [codes], DOUBLE),
-    b.constant('ratio', Tensor.fromNumbers('float64', [], [factor])),
-  ])
-  return b.op('Cast', [b.op('Add', [product, addend])], FLOAT)
 }

@@ -1,9 +1,7 @@
-import { attribute, GraphBuilder, type Node, replaceAllUses, type Value } from '../ir/index.ts'
+import { GraphBuilder, type Node, replaceAllUses, type Value } from '../ir/index.ts'
 import { must } from '../util/index.ts'
+import { DOUBLE, FLOAT } from './fused.ts'
 import { biasOf, exactSum, operandsOf, perChannel } from './sums.ts'
-
-const FLOAT = { to: attribute.int(1) }
-const DOUBLE = { to: attribute.int(11) }
 
 const f = Math.fround
 

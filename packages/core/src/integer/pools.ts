@@ -1,11 +1,9 @@
-import { asTensor, attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { asTensor, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../passes/index.ts'
 import { must } from '../util/index.ts'
+import { DOUBLE, FLOAT, scalar } from './fused.ts'
 import { activationCodes, type Codes, requantizerOf } from './quantizers.ts'
 import { onUnitScale } from './unit-scale.ts'
-
-const FLOAT = { to: attribute.int(1) }
-const DOUBLE = { to: attribute.int(11) }
 
 /**
  * Where means of codes land that lie halfway. `half-even`: on the even multiple of the scale (FBGEMM). `half-toward-zero`: on the
@@ -85,5 +83,3 @@ function rounded(b: GraphBuilder, mean: Value, ties: PoolTies, zero: number): Va
 
 const withSign = (b: GraphBuilder, x: Value, round: (size: Value) => Value): Value =>
   b.op('Mul', [b.op('Sign', [x]), round(b.op('Abs', [x]))])
-
-const scalar = (b: GraphBuilder, value: number): Value => b.constant('number', Tensor.float32([], [value]))

@@ -1,13 +1,23 @@
-import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
+import { GraphBuilder, type Node, replaceAllUses, type Value } from '../ir/index.ts'
 import { must } from '../util/index.ts'
+import { shiftSteps, stepsOf, toSteps } from './fake-quantize.ts'
+import { FLOAT, scalar } from './fused.ts'
 import { activationCodes, type Codes, type Requantizer, requantizerOf } from './quantizers.ts'
 import { biasOf, exactSum, operandsOf, perChannel } from './sums.ts'
-import { boundsInSteps, onUnitScale } from './unit-scale.ts'
-
-const FLOAT = { to: attribute.int(1) }
+import { boundsInSteps } from './unit-scale.ts'
 
 /** Operators that move codes and whose kernels take them as they are, so that no quantizer stands behind. */
 const MOVERS: ReadonlySet<string> = new Set(['Transpose', 'MaxPool'])
+
+/** A node's sums of products of codes, and what takes them to real values. */
+interface Sum {
+  readonly b: GraphBuilder
+  readonly node: Node
+  readonly whole: Value
+  /** For each output channel, or one for all. */
+  readonly scale: readonly number[]
+  readonly bias: ArrayLike<number> | undefined
+}
 
 interface Residual {
   readonly add: Node
@@ -16,24 +26,27 @@ interface Residual {
 }
 
 /**
- * Rewrites a Conv, Gemm or MatMul as OpenVINO's CPU kernels compute it: (sum · scale + bias) · factor, rounded to float32 at each step.
+ * Rewrites a Conv, Gemm or MatMul as OpenVINO's CPU kernels compute it, rounded to float32 at each step: sum · scale + bias, then the
+ * arithmetic of FakeQuantize. Without a bias nothing stands between the scale and the quantizer, which takes it into its factor.
  *
- * Its low precision transformations take the scale s of a residual branch out of the Add, (sum · scale + bias) · (1/s) + codes, and
- * divide the quantizer's bounds by s; the Add runs in the same kernel.
+ * Its low precision transformations take the scale of a residual branch out of the Add, which then runs on that branch's codes in the
+ * same kernel.
  */
 export function realSum(node: Node): void {
   dequantizeBehindMover(node)
   const operands = operandsOf(node)
   if (!operands) return
-  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
-  const scaled = b.op('Mul', [exactSum(b, node, operands), perChannel(b, node, operands.scale)])
-  const bias = biasOf(node)
-  const sum = bias ? b.op('Add', [scaled, perChannel(b, node, bias)]) : scaled
   const residual = residualOf(node)
   const requantizer = requantizerOf(node)
-  replaceAllUses(must(node.outputs[0], 'output'), sum)
-  if (residual) addResidual(sum, residual)
-  else if (requantizer) multiplyBehind(requantizer, 1)
+  const b = new GraphBuilder(must(node.graph, 'graph'), { before: node })
+  const bias = biasOf(node)
+  const sum = { b, node, whole: exactSum(b, node, operands), scale: operands.scale, bias }
+  if (residual) addResidual(residual, branchInSteps(sum, residual.other))
+  else if (requantizer && !bias && requantizer.clip?.opType !== 'Clip') scaleToSteps(sum, requantizer)
+  else {
+    replaceAllUses(must(node.outputs[0], 'output'), realValue(sum))
+    if (requantizer) toSteps(requantizer, 1)
+  }
 }
 
 /** Transpose(DequantizeLinear(codes)) becomes DequantizeLinear(Transpose(codes)). */
@@ -46,6 +59,27 @@ function dequantizeBehindMover(node: Node): void {
   node.setInput(0, b.op('DequantizeLinear', [codes, ...x.dequantizer.inputs.slice(1)]))
 }
 
+function realValue({ b, node, whole, scale, bias }: Sum): Value {
+  const scaled = b.op('Mul', [whole, perChannel(b, node, scale)])
+  return bias ? b.op('Add', [scaled, perChannel(b, node, bias)]) : scaled
+}
+
+/** One factor for each channel takes sums to steps; a Relu stays between, in front of the shift. */
+function scaleToSteps({ b, node, whole, scale }: Sum, requantizer: Requantizer): void {
+  const steps = scale.map((unit) => stepsOf(requantizer, unit))
+  const { factor, shift } = must(steps[0], 'steps')
+  const factors = steps.map((s) => s.factor)
+  const output = must(node.outputs[0], 'output')
+  if (factors.every((f) => f === factor)) {
+    replaceAllUses(output, whole)
+    toSteps(requantizer, scale[0] as number)
+  } else {
+    replaceAllUses(output, b.op('Mul', [whole, perChannel(b, node, factors)]))
+    // One shift serves all channels: theirs differ by rounding only.
+    shiftSteps(requantizer, shift)
+  }
+}
+
 /** The Add that reads the sum alone, and codes beside it. */
 function residualOf(node: Node): Residual | undefined {
   const [sum] = node.outputs
@@ -56,32 +90,24 @@ function residualOf(node: Node): Residual | undefined {
   return other && requantizer && { add, other, requantizer }
 }
 
-function addResidual(sum: Value, { add, other, requantizer }: Residual): void {
+/**
+ * The sum in steps s of the codes beside it, which stay as they are: their zero point z goes to this side, as s · z in real values or,
+ * without a bias, in units of the sum.
+ */
+function branchInSteps(sum: Sum, other: Codes): Value {
+  const { b, node, whole, scale, bias } = sum
+  const s = other.scale[0] as number
+  const shift = Math.fround(s * (other.zeroPoint[0] as number))
+  const less = (x: Value, y: Value): Value => (shift === 0 ? x : b.op('Sub', [x, y]))
+  if (bias) return b.op('Mul', [less(realValue(sum), scalar(b, shift)), scalar(b, Math.fround(1 / s))])
+  const [shifts, factors] = [scale.map((k) => shift / k), scale.map((k) => k / s)]
+  return b.op('Mul', [less(whole, perChannel(b, node, shifts)), perChannel(b, node, factors)])
+}
+
+function addResidual({ add, other, requantizer }: Residual, steps: Value): void {
   const b = new GraphBuilder(must(add.graph, 'graph'), { before: add })
   const scale = other.scale[0] as number
-  const codes = b.op('Sub', [b.op('Cast', [other.codes], FLOAT), scalar(b, other.zeroPoint[0] as number)])
-  const inSteps = b.op('Mul', [sum, scalar(b, Math.fround(1 / scale))])
-  replaceAllUses(must(add.outputs[0], 'output'), b.op('Add', [inSteps, codes]))
+  replaceAllUses(must(add.outputs[0], 'output'), b.op('Add', [steps, b.op('Cast', [other.codes], FLOAT)]))
   if (requantizer.clip) boundsInSteps(requantizer.clip, scale, b)
-  multiplyBehind(requantizer, scale)
+  toSteps(requantizer, scale)
 }
-
-/**
- * FakeQuantize multiplies by 255/(high − low) and adds the distance of its lowest code from zero before it rounds: signed codes, too, are
- * made unsigned.
- * @param unit what one means in the values that come in.
- */
-function multiplyBehind(requantizer: Requantizer, unit: number): void {
-  const { quantizer, scale, zeroPoint } = requantizer
-  const zero = zeroPoint?.numbers()[0] ?? 0
-  const lowest = (zeroPoint?.dtype === 'int8' ? -128 : 0) - zero
-  const [low, high] = [lowest, lowest + 255].map((code) => Math.fround(code * scale)) as [number, number]
-  const factor = Math.fround(255 / Math.fround(Math.fround(high - low) / unit))
-  const b = new GraphBuilder(must(quantizer.graph, 'graph'), { before: quantizer })
-  const steps = b.op('Mul', [must(quantizer.inputs[0], 'values'), scalar(b, factor)])
-  const shift = scalar(b, lowest)
-  quantizer.setInput(0, lowest === 0 ? steps : b.op('Add', [b.op('Sub', [steps, shift]), shift]))
-  onUnitScale({ ...requantizer, clip: undefined }, b)
-}
-
-const scalar = (b: GraphBuilder, value: number): Value => b.constant('number', Tensor.float32([], [value]))

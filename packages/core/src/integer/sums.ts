@@ -1,10 +1,10 @@
 import { attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
 import { floatAttribute, intAttribute } from '../passes/index.ts'
 import { must } from '../util/index.ts'
+import { FLOAT } from './fused.ts'
 import { activationCodes, type Codes, codesOf, type Requantizer, requantizerOf } from './quantizers.ts'
 import { onUnitScale } from './unit-scale.ts'
 
-const FLOAT = { to: attribute.int(1) }
 const INT32 = { to: attribute.int(6) }
 
 export interface Operands {

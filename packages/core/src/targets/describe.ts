@@ -97,7 +97,11 @@ export function brieflyText(rule: TensorRule): string {
 const LOG_ROUNDING = { round: 'rounded', ceil: 'rounded up', floor: 'rounded down' }
 
 const activationText = (rule: ActivationRule, target: Target): string =>
-  ruleText(rule, target) + (rule.unsignedWherePossible ? '; unsigned codes for what is never negative' : '')
+  ruleText(rule, target) +
+  (rule.unsignedWherePossible ? '; unsigned codes for what is never negative' : '') +
+  (rule.symmetric && !rule.signed && !rule.format
+    ? '; the zero point in the middle, or 0 where nothing was negative'
+    : '')
 
 function biasText({ bias }: Target): string {
   if (!bias) return 'stays in float'

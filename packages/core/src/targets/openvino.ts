@@ -19,7 +19,8 @@ export const openvino: Target = {
   title: 'OpenVINO CPU',
   source: 'docs/targets/openvino.md',
   evidence: 'engine',
-  activations: { bits: 8, signed: true, symmetric: true, granularity: 'tensor', unsignedWherePossible: true },
+  // Kernels take unsigned codes anyway, and the reader of QDQ gets the scale of signed ones in front of a Concat wrong.
+  activations: { bits: 8, signed: false, symmetric: true, granularity: 'tensor' },
   weights: { bits: 8, signed: true, symmetric: true, narrow: true, granularity: 'channel' },
   bits: { weights: [7, 8], activations: [8] },
   kernels: { activations: ['uint8', 'int8'], weights: ['int8'], mixed: true },
