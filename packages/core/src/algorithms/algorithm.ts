@@ -26,6 +26,11 @@ export interface AlgorithmOption<V extends OptionValue = OptionValue> {
   readonly choices?: readonly V[]
 }
 
+/** What an algorithm declares for options of these types. */
+export type OptionsOf<O extends object> = {
+  readonly [K in keyof O]: O[K] extends OptionValue ? AlgorithmOption<O[K]> : never
+}
+
 /** What algorithms of every stage get. */
 export interface AlgorithmContext {
   /** The prepared float network; algorithms edit it in place. Names of graph inputs and outputs stay. */
@@ -84,7 +89,7 @@ interface AlgorithmFacts<O extends object> {
   readonly summary: string
   /** Paper or document. */
   readonly source: string
-  readonly options: { readonly [K in keyof O]: O[K] extends OptionValue ? AlgorithmOption<O[K]> : never }
+  readonly options: OptionsOf<O>
   /** Calibration data: without them the algorithm is refused; `unless` is an option with the value that does without. */
   readonly needsData: boolean | { readonly unless: Readonly<Record<string, OptionValue>> }
   /** Every linear layer gets a bias of its own before planning, zeros where it had none, so that the plan gives it a scale. */

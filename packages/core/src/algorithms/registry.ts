@@ -1,6 +1,7 @@
 import type { Algorithm } from './algorithm.ts'
 import { biasCorrection } from './bias-correction.ts'
 import { cle } from './cle.ts'
+import { coordinateDescent } from './coordinate-descent.ts'
 
 /** Algorithms by name: the built-in ones, or those with what plugins add. */
 export type Algorithms = Readonly<Record<string, Algorithm>>
@@ -8,6 +9,7 @@ export type Algorithms = Readonly<Record<string, Algorithm>>
 /** Within a stage they run in this order, whatever the order in which they are asked for. */
 export const ALGORITHMS = {
   cle,
+  'coordinate-descent': coordinateDescent,
   'bias-correction': biasCorrection,
 } satisfies Algorithms
 

@@ -1,0 +1,3 @@
+export * from './descend.ts'
+export { type LayerDetails, type RoundLayer, roundLayers } from './round-layers.ts'
+export * from './rounding-problem.ts'

@@ -1,0 +1,135 @@
+import { cloneModel, type Model, type Tensor, valuesByName } from '../../ir/index.ts'
+import { materialize, resolveBiases } from '../../quant/index.ts'
+import { Diagnostics, must } from '../../util/index.ts'
+import type { AlgorithmOutcome, QuantizedContext } from '../algorithm.ts'
+import { biasSlot, foldMeanError } from './bias-fold.ts'
+import { layerProblem } from './layer-problem.ts'
+import { floatMoments, type InputMoments, PairedMoments } from './moments.ts'
+import type { MomentSource } from './moments-graph.ts'
+import { planPasses } from './passes.ts'
+import type { SharedOptions } from './rounding-options.ts'
+import { type CodeMatrix, type RoundingProblem, roundToNearest, rowObjectives, rowSets } from './rounding-problem.ts'
+import { type WeightedLayer, weightedLayers } from './weighted-layer.ts'
+import { codesOf, demandCodes, onGrid, paramsOf } from './write-codes.ts'
+
+/** The expected squared error of a layer's outputs, summed over channels: rounded to the nearest on the scales before, and afterwards. */
+export interface LayerDetails {
+  readonly weight: string
+  readonly nearest: number
+  readonly rounded: number
+}
+
+/** Chooses the codes of one layer, and may change the problem's scales. */
+export type RoundLayer = (problem: RoundingProblem, start: CodeMatrix, layer: WeightedLayer) => Promise<CodeMatrix>
+
+/**
+ * Collects second moments of the layers' inputs, rounds layer by layer and writes weights, scales and biases back.
+ *
+ * With `inputs: 'quantized'` layers are done in the order of the graph, each on what the layers before it, rounded already, make of the data.
+ */
+export async function roundLayers(
+  cx: QuantizedContext,
+  options: SharedOptions,
+  round: RoundLayer,
+): Promise<AlgorithmOutcome> {
+  const data = must(cx.data, 'calibration data')
+  const { layers, notes } = weightedLayers(cx.model, cx.plan)
+  const setup = { ...cx, data, positions: options.positions }
+  const float = { model: cx.reference, load: {} }
+  const pairs = options.inputs === 'quantized' ? await PairedMoments.over(setup, float) : undefined
+  const originals = valuesByName(cx.reference.graph)
+  const details: LayerDetails[] = []
+  let done = 0
+  for (const pass of planPasses(layers, pairs !== undefined)) {
+    const sources = pass.flatMap((layer) => layer.nodes.map((node): MomentSource => ({ ...layer, node })))
+    const moments = pairs
+      ? await pairs.collect({ model: quantizedNow(cx), load: cx.load }, sources)
+      : await floatMoments(setup, float, sources)
+    for (const layer of pass) {
+      const own = merged(moments.splice(0, layer.nodes.length))
+      const weight = must(originals.get(layer.tensor.value)?.constant, 'weight as trained')
+      details.push(await roundLayer({ cx, layer, weight, moments: own, options, round }))
+      cx.progress(++done, layers.length)
+    }
+  }
+  return { changed: layers.flatMap(({ nodes }) => nodes.map((n) => n.name)), notes, details: { layers: details } }
+}
+
+/** The network with what has been rounded so far. */
+function quantizedNow({ model, plan, params, form }: QuantizedContext): Model {
+  const current = new Map(params)
+  resolveBiases(model, plan, current, new Diagnostics())
+  return materialize(cloneModel(model), plan, current, { form })
+}
+
+/** Sums over all nodes that share a weight. */
+function merged([first, ...others]: readonly InputMoments[]): InputMoments {
+  const total = must(first, 'moments')
+  for (const other of others) {
+    total.count += other.count
+    for (const key of ['gram', 'sum', 'cross', 'floatSum'] as const) {
+      const [to, from] = [total[key], other[key]]
+      if (to && from) for (let i = 0; i < to.length; i++) to[i] = (to[i] as number) + (from[i] as number)
+    }
+  }
+  return total
+}
+
+interface LayerTask {
+  readonly cx: QuantizedContext
+  readonly layer: WeightedLayer
+  readonly weight: Tensor
+  readonly moments: InputMoments
+  readonly options: SharedOptions
+  readonly round: RoundLayer
+}
+
+async function roundLayer({ cx, layer, weight, moments, options, round }: LayerTask): Promise<LayerDetails> {
+  const { group, value } = layer.tensor
+  const params = must(cx.params.get(group), `parameters of "${group}"`)
+  const slot = options.bias ? biasSlot(layer, cx) : undefined
+  const { damping } = options
+  const problem = layerProblem(layer, weight, params, moments, { centred: slot !== undefined, damping })
+  const nearest = { codes: roundToNearest(problem), scale: problem.scale.slice() }
+  const errors = rowObjectives(problem, nearest.codes)
+  const now = codesOf(layer, must(layer.weight.constant, 'weight'), params)
+  const codes = await round(problem, now, layer)
+  const left = keepBetter(problem, codes, nearest, errors)
+  const final = paramsOf(params, problem)
+  cx.params.set(group, final)
+  layer.weight.constant = onGrid(layer, weight.dims, problem, codes)
+  demandCodes(codesOf(layer, layer.weight.constant, final), codes, value)
+  if (slot) foldMeanError(slot, layer, weight, moments, cx)
+  return { weight: value, nearest: total(errors), rounded: left }
+}
+
+/**
+ * Rows that share scales keep what was found for them only where it is better than rounding to the nearest on the scales before.
+ * @returns the objective that is left.
+ */
+function keepBetter(
+  problem: RoundingProblem,
+  codes: CodeMatrix,
+  nearest: { readonly codes: CodeMatrix; readonly scale: Float64Array },
+  before: Float64Array,
+): number {
+  problem.scale.set(problem.scale.map(Math.fround))
+  const after = rowObjectives(problem, codes)
+  const of = (errors: Float64Array, rows: readonly number[]) => rows.reduce((n, row) => n + (errors[row] as number), 0)
+  let left = 0
+  for (const rows of rowSets(problem)) {
+    const [old, found] = [of(before, rows), of(after, rows)]
+    left += Math.min(old, found)
+    if (found <= old) continue
+    for (const row of rows) {
+      for (let at = row * problem.terms; at < (row + 1) * problem.terms; at++) {
+        codes[at] = nearest.codes[at] as number
+        const p = problem.param[at] as number
+        problem.scale[p] = nearest.scale[p] as number
+      }
+    }
+  }
+  return left
+}
+
+const total = (values: Float64Array): number => values.reduce((a, b) => a + b, 0)
