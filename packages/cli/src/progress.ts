@@ -1,7 +1,7 @@
 import type { ProgressEvent } from '@fewbit/core/pipeline'
+import { seconds } from '@fewbit/core/util'
 import { DefaultRenderer, Listr, ListrLogger, ProcessOutput } from 'listr2'
 import type { Console } from './output.ts'
-import { seconds } from './render/numbers.ts'
 
 /** Shows the stages of one verb on stderr. */
 export interface ProgressView {

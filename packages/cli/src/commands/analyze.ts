@@ -1,11 +1,10 @@
 import type { LayerError } from '@fewbit/core/analysis'
 import { type Analysis, analyze } from '@fewbit/core/pipeline'
-import { formatDiagnostic } from '@fewbit/core/util'
+import { decibel, figure, formatDiagnostic } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { decibel, figure } from '../render/numbers.ts'
 import { table } from '../render/table.ts'
 
 interface Flags extends DataFlags {

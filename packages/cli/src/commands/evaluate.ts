@@ -1,11 +1,10 @@
-import { METRICS, type MetricName } from '@fewbit/core/analysis'
+import { METRICS, metricText } from '@fewbit/core/analysis'
 import { type Evaluation, evaluate } from '@fewbit/core/pipeline'
-import { formatDiagnostic } from '@fewbit/core/util'
+import { duration, formatDiagnostic } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { decibel, duration, figure } from '../render/numbers.ts'
 import { table } from '../render/table.ts'
 
 interface Flags extends DataFlags {
@@ -40,15 +39,6 @@ function render(file: string, result: Evaluation): string {
     ...warning,
     ...result.diagnostics.map(formatDiagnostic),
   ].join('\n')
-}
-
-/** A metric's value with its unit. */
-export function metricText(name: string, value: number): string {
-  const unit = METRICS[name as MetricName]?.unit
-  if (unit === '%') return `${value.toFixed(2)} %`
-  if (unit === 'dB') return decibel(value, 2)
-  // Cosines of good models differ from 1 in the fourth digit.
-  return name === 'cosine' ? value.toFixed(6) : figure(value)
 }
 
 const list = (text: string): string[] => text.split(',').map((s) => s.trim())

@@ -1,10 +1,9 @@
 import { statSync } from 'node:fs'
 import { type OptimizeResult, optimize } from '@fewbit/core/pipeline'
-import { formatDiagnostic } from '@fewbit/core/util'
+import { bytes, count, formatDiagnostic } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
-import { bytes, count } from '../render/numbers.ts'
 import { table } from '../render/table.ts'
 
 interface Flags {

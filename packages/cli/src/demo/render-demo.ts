@@ -1,7 +1,6 @@
 import type { LayerError } from '@fewbit/core/analysis'
 import type { QuantizeResult } from '@fewbit/core/pipeline'
-import { must } from '@fewbit/core/util'
-import { bytes, decibel, percent, seconds } from '../render/numbers.ts'
+import { bytes, decibel, must, percent, seconds } from '@fewbit/core/util'
 import { integerShareText } from '../render/plan.ts'
 import { table } from '../render/table.ts'
 import { type DemoResult, SAMPLES, scores } from './run-demo.ts'

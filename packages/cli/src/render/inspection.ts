@@ -1,6 +1,5 @@
 import type { Inspection } from '@fewbit/core/pipeline'
-import { formatDiagnostic } from '@fewbit/core/util'
-import { bytes, count } from './numbers.ts'
+import { bytes, count, formatDiagnostic } from '@fewbit/core/util'
 import { table } from './table.ts'
 
 export interface InspectedFile {

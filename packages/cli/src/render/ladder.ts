@@ -1,6 +1,6 @@
+import { metricText } from '@fewbit/core/analysis'
 import type { Ladder, LadderTrial } from '@fewbit/core/pipeline'
-import { metricText } from '../commands/evaluate.ts'
-import { seconds } from './numbers.ts'
+import { seconds } from '@fewbit/core/util'
 import { integerShareText } from './plan.ts'
 import { table } from './table.ts'
 

@@ -1,6 +1,5 @@
 import { type QuantPlan, summarizePlan } from '@fewbit/core/quant'
-import { formatDiagnostic } from '@fewbit/core/util'
-import { percent } from './numbers.ts'
+import { formatDiagnostic, percent } from '@fewbit/core/util'
 import { table } from './table.ts'
 
 /** Share of multiply-accumulates in integers, in words. */

@@ -1,7 +1,6 @@
+import { metricText } from '@fewbit/core/analysis'
 import type { AlgorithmRecord, Evaluation, QuantizeReport, QuantizeResult } from '@fewbit/core/pipeline'
-import { formatDiagnostic } from '@fewbit/core/util'
-import { metricText } from '../commands/evaluate.ts'
-import { bytes, decibel, duration, percent, seconds } from './numbers.ts'
+import { bytes, decibel, duration, formatDiagnostic, percent, seconds } from '@fewbit/core/util'
 import { integerShareText } from './plan.ts'
 import { table } from './table.ts'
 

@@ -1,6 +1,7 @@
 export * from './bytes.ts'
 export * from './diagnostics.ts'
 export * from './dtype.ts'
+export * from './figures.ts'
 export { binade } from './float16.ts'
 export * from './float32.ts'
 export * from './hash.ts'

@@ -1,3 +1,5 @@
+/** Figures written for people. */
+
 /** `1.25 MB`; powers of 1000, as file managers and disks count. */
 export function bytes(n: number): string {
   const units = ['B', 'kB', 'MB', 'GB']
