@@ -17,7 +17,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['core/src/targets', 'core/src/exporters', 'core/src/integer'],
   ['core/src/analysis', 'core/src/import'],
   ['core/src/pipeline'],
-  ['core/src/index.ts', 'engine-node', 'engine-web'],
+  ['core/src/index.ts', 'engine-node', 'engine-web', 'report'],
   ['testkit', 'cli'],
 ]
 
