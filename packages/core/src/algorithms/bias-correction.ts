@@ -1,9 +1,10 @@
 import type { QuantizedAlgorithm } from './algorithm.ts'
+import { correctAnalytically } from './bias-correction/analytic.ts'
 import { correctEmpirically } from './bias-correction/empirical.ts'
 import { adjustableLayers } from './bias-correction/layers.ts'
 
 export interface BiasCorrectionOptions {
-  readonly method: 'empirical'
+  readonly method: 'empirical' | 'analytic'
   readonly samples: number
   readonly sequential: boolean
 }
@@ -18,20 +19,23 @@ export const biasCorrection: QuantizedAlgorithm<BiasCorrectionOptions> = {
   stage: 'finish',
   summary: 'moves the bias of each layer so that the means of its output channels are those of float again',
   source: 'Nagel 2019, arXiv:1906.04721, section 4.2',
-  needsData: true,
+  needsData: { unless: { method: 'analytic' } },
   ownBiases: true,
   undoneOnLoss: true,
   options: {
     method: {
-      summary: 'empirical measures the means on calibration data',
+      summary: 'empirical measures means on data, analytic takes them from BatchNormalization and needs no data',
       default: 'empirical',
-      choices: ['empirical'],
+      choices: ['empirical', 'analytic'],
     },
     samples: { summary: 'calibration samples that the means are taken over', default: 64, least: 1 },
     sequential: { summary: 'measure a layer when those before it are corrected', default: true },
   },
   async apply(cx, options) {
     const { layers, notes } = adjustableLayers(cx)
-    return layers.length === 0 ? { changed: [], notes } : correctEmpirically(cx, layers, options, notes)
+    if (layers.length === 0) return { changed: [], notes }
+    return options.method === 'analytic'
+      ? correctAnalytically(cx, layers, notes)
+      : correctEmpirically(cx, layers, options, notes)
   },
 }

@@ -9,7 +9,7 @@ import {
   quantizedMeans,
 } from '../layer-outputs/index.ts'
 import type { BiasedLayer } from '../linear-bias.ts'
-import { moveBias } from './layers.ts'
+import { moveBias, namesOf, rms } from './layers.ts'
 
 /** What was done to one layer. JSON. */
 export interface CorrectedLayer {
@@ -65,7 +65,7 @@ function correct(
   const shift = difference(float.mean, quantized.mean)
   const reverted = isNoise(float, quantized) || !shift.every(Number.isFinite)
   if (!reverted) moveBias(layer, shift, cx)
-  return { node: layer.node.name, shift: Math.sqrt(dot(shift, shift) / shift.length), reverted }
+  return { node: layer.node.name, shift: rms(shift), reverted }
 }
 
 /**
@@ -83,8 +83,5 @@ const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((x,
 
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, c) => sum + x * (b[c] as number), 0)
 
-function revertedNote(layers: readonly CorrectedLayer[]): string {
-  const names = layers.slice(0, 5).map(({ node }) => node)
-  const more = layers.length > names.length ? ` and ${layers.length - names.length} more` : ''
-  return `left alone, because the shift differs from one half of the samples to the other: ${names.join(', ')}${more}`
-}
+const revertedNote = (layers: readonly CorrectedLayer[]): string =>
+  `left alone, because the shift differs from one half of the samples to the other: ${namesOf(layers)}`

@@ -29,3 +29,14 @@ export function moveBias(layer: BiasedLayer, shift: Float64Array, { plan, params
   const own = plan.tensors.filter(({ value, source }) => value === layer.bias.name && source.kind === 'weight')
   for (const { group, spec } of own) params.set(group, paramsFromData(data.numbers(), data.dims, spec))
 }
+
+/** Root mean square over channels. */
+export const rms = (shift: Float64Array): number =>
+  Math.sqrt(shift.reduce((sum, s) => sum + s * s, 0) / Math.max(1, shift.length))
+
+/** At most five names, and how many more there are. */
+export function namesOf(layers: readonly { readonly node: string }[]): string {
+  const names = layers.slice(0, 5).map(({ node }) => node)
+  const more = layers.length > names.length ? ` and ${layers.length - names.length} more` : ''
+  return `${names.join(', ')}${more}`
+}
