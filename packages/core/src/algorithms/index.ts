@@ -1,4 +1,6 @@
 export * from './algorithm.ts'
+export { adjustableLayers } from './bias-correction/layers.ts'
+export { calibrationBatches, floatMeans, quantizedMeans } from './layer-outputs/index.ts'
 export { giveOwnBiases } from './linear-bias.ts'
 export * from './norm-statistics.ts'
 export * from './registry.ts'

@@ -1,6 +1,7 @@
 export type { AlgorithmRecord } from './algorithms.ts'
 export * from './analyze.ts'
 export { type Data, datasetFor } from './data.ts'
+export * from './doctor/index.ts'
 export * from './evaluate.ts'
 export * from './export.ts'
 export * from './export-model.ts'

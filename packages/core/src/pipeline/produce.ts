@@ -55,7 +55,7 @@ export async function calibrated(model: Model, options: QuantizeOptions, run: Ru
   if (replayed) checkOrigin(replayed, model, run)
   const algorithms = algorithmsFor(settings, true, run)
   const prepared = await prepareAndPlan(model, settings, run, schemes)
-  const looked = await openData(prepared.float, options, settings, run)
+  const looked = await openData(model, prepared.float, options, settings, run)
   const { dataset, data, batchSize } = looked
   const around = { settings, target, norms: normStatistics(model), data: dataset, batchSize, run }
   const rewritten = await rewriteFloat(prepared.float, algorithms, looked.outputsOf(prepared.float), around)
@@ -102,11 +102,11 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
   }
 }
 
-/** The data of a run, looked at, and how many samples run together. */
-async function openData(float: Model, options: QuantizeOptions, settings: QuantizeSettings, run: Run) {
+/** The data of a run, looked at beside the normalization that folding takes away, and how many samples run together. */
+async function openData(original: Model, float: Model, options: QuantizeOptions, settings: QuantizeSettings, run: Run) {
   const dataset = await datasetFor(options.calibration.data, float)
   const data = digested(dataset)
-  const inputs = await run.stage('check data', () => lookAt(float, data, run))
+  const inputs = await run.stage('check data', () => lookAt(original, data, run))
   const macs = await macsOnData(float, data, run)
   const batchSize = options.recipe?.batchSize ?? settings.batchSize ?? batchSizeFor(macs)
   const outputsOf = (network: Model) => () => referenceOutputs({ float: network, data: dataset, run, batchSize, macs })

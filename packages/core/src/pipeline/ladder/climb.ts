@@ -2,6 +2,7 @@ import type { Model } from '../../ir/index.ts'
 import { type PlanSummary, summarizePlan } from '../../quant/index.ts'
 import { FewbitError, must } from '../../util/index.ts'
 import { targetOf } from '../make-plan.ts'
+import { type Patch, patched } from '../patch.ts'
 import { type Produced, produce } from '../produce.ts'
 import { type QuantizeOptions, type QuantizeResult, report } from '../quantize.ts'
 import { Run } from '../run.ts'
@@ -9,7 +10,7 @@ import { settingsOf } from '../settings.ts'
 import { type CustomMetric, dropOf, isMet, type Judgement, judgement, type MaxDrop } from './floor.ts'
 import { rankLayers } from './rank-layers.ts'
 import { richerScheme } from './richer-scheme.ts'
-import { NO_PATCH, type Outlook, type Step, steps, type TrialPatch } from './rungs.ts'
+import { type Outlook, type Step, steps } from './rungs.ts'
 import { earlierState, type LadderMemory, type LadderState, type LadderTrial, ladderKey } from './state.ts'
 
 export interface ClimbOptions extends QuantizeOptions {
@@ -83,7 +84,7 @@ function warnOfSameData({ diagnostics }: Run): void {
 
 interface Best {
   readonly trial: LadderTrial
-  readonly patch: TrialPatch
+  readonly patch: Patch
   /** Absent while the trial is known from an earlier run only. */
   made?: Produced
 }
@@ -124,7 +125,7 @@ class Climber {
     const settings = settingsOf(this.#options, this.#run)
     const target = targetOf(settings, this.#run)
     return {
-      patch: this.#best?.patch ?? NO_PATCH,
+      patch: this.#best?.patch ?? {},
       algorithms: this.#run.registries.algorithms,
       given: settings.algorithms.map(({ name }) => name),
       mayKeepFloat: target.fallback !== 'none',
@@ -157,7 +158,7 @@ class Climber {
     const seconds = () => (performance.now() - start) / 1000
     const isFirst = this.#trials.length === 0
     try {
-      const made = await produce(this.#model, this.#patched(patch), this.#run)
+      const made = await produce(this.#model, patched(this.#options, patch), this.#run)
       const score = await this.#run.stage('evaluate', () => this.#judge.score(made.model, made.execution.load))
       const drop = dropOf(this.#judge, score)
       const { integerShare } = summarizePlan(made.plan)
@@ -171,7 +172,7 @@ class Climber {
     await this.#memory?.save({ ...this.#state, trials: [...this.#trials] })
   }
 
-  #record(trial: LadderTrial, patch: TrialPatch, made?: Produced): void {
+  #record(trial: LadderTrial, patch: Patch, made?: Produced): void {
     this.#trials.push(trial)
     if (trial.kept) this.#best = { trial, patch, ...(made ? { made } : {}) }
   }
@@ -179,18 +180,6 @@ class Climber {
   #isBetter(drop: number): boolean {
     const best = this.#best?.trial.drop
     return best === undefined || drop < best
-  }
-
-  /** The user's options with what a trial adds. */
-  #patched({ algorithms, floatNodes, overrides }: TrialPatch): QuantizeOptions {
-    const { algorithms: given = [], floatNodes: kept = [], overrides: stated = [], ...rest } = this.#options
-    return {
-      ...rest,
-      algorithms: [...given, ...algorithms],
-      floatNodes: [...kept, ...floatNodes],
-      // Later overrides win, and the user's own are not to be undone.
-      overrides: [...overrides, ...stated],
-    }
   }
 
   #replay({ recipe }: LadderTrial): QuantizeOptions {

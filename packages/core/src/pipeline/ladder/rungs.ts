@@ -1,25 +1,16 @@
-import type { AlgorithmRequest, Algorithms } from '../../algorithms/index.ts'
-import type { Override } from '../../quant/index.ts'
-
-/** What a trial adds to the user's options. */
-export interface TrialPatch {
-  readonly algorithms: readonly AlgorithmRequest[]
-  readonly floatNodes: readonly string[]
-  readonly overrides: readonly Override[]
-}
-
-export const NO_PATCH: TrialPatch = { algorithms: [], floatNodes: [], overrides: [] }
+import type { Algorithms } from '../../algorithms/index.ts'
+import type { Patch } from '../patch.ts'
 
 export interface Step {
   readonly rung: string
   readonly what: string
-  readonly patch: TrialPatch
+  readonly patch: Patch
 }
 
 /** What the steps look at while the ladder is climbed. */
 export interface Outlook {
   /** Of the best trial so far. */
-  readonly patch: TrialPatch
+  readonly patch: Patch
   readonly algorithms: Algorithms
   /** Algorithms that the user asked for anyway. */
   readonly given: readonly string[]
@@ -46,13 +37,13 @@ const DOUBLING = 2
  * @param outlook what is known when the next step is asked for.
  */
 export async function* steps(outlook: () => Outlook): AsyncGenerator<Step> {
-  yield { rung: 'observers', what: 'ranges by observers', patch: NO_PATCH }
+  yield { rung: 'observers', what: 'ranges by observers', patch: {} }
   for (const { rung, names } of METHODS) {
     const { patch, algorithms, given } = outlook()
-    const had = new Set([...given, ...patch.algorithms.map(({ name }) => name)])
+    const had = new Set([...given, ...(patch.algorithms ?? []).map(({ name }) => name)])
     const added = names.filter((name) => Object.hasOwn(algorithms, name) && !had.has(name))
     if (added.length === 0) continue
-    const all = [...patch.algorithms, ...added.map((name) => ({ name }))]
+    const all = [...(patch.algorithms ?? []), ...added.map((name) => ({ name }))]
     yield { rung, what: added.join(', '), patch: { ...patch, algorithms: all } }
   }
   if (outlook().mayKeepFloat) yield* relieve('partial float', outlook, (nodes) => ({ floatNodes: nodes }))
@@ -68,7 +59,7 @@ export async function* steps(outlook: () => Outlook): AsyncGenerator<Step> {
 async function* relieve(
   rung: string,
   outlook: () => Outlook,
-  relief: (nodes: readonly string[]) => Partial<TrialPatch>,
+  relief: (nodes: readonly string[]) => Patch,
 ): AsyncGenerator<Step> {
   const nodes = await outlook().sensitivity()
   // What the steps of this rung add is counted from where the rung begins.
