@@ -1,9 +1,23 @@
-import type { QuantizedAlgorithm } from './algorithm.ts'
-import { descend } from './rounding/descend.ts'
+import type { OptionsOf, QuantizedAlgorithm } from './algorithm.ts'
+import { descendInTurns, startCodes } from './rounding/choose-codes.ts'
 import { roundLayers } from './rounding/round-layers.ts'
 import { SHARED_OPTIONS, type SharedOptions } from './rounding/rounding-options.ts'
 
-export const coordinateDescent: QuantizedAlgorithm<SharedOptions> = {
+export interface DescentOptions extends SharedOptions {
+  readonly start: 'gptq' | 'nearest'
+}
+
+const OPTIONS = {
+  ...SHARED_OPTIONS,
+  start: {
+    summary:
+      'gptq: from its codes; nearest: from the nearest ones, which are those of a rounding algorithm before this one',
+    default: 'gptq',
+    choices: ['gptq', 'nearest'],
+  },
+} satisfies OptionsOf<DescentOptions>
+
+export const coordinateDescent: QuantizedAlgorithm<DescentOptions> = {
   name: 'coordinate-descent',
   title: 'coordinate descent',
   summary:
@@ -12,10 +26,12 @@ export const coordinateDescent: QuantizedAlgorithm<SharedOptions> = {
   stage: 'weights',
   needsData: true,
   ownBiases: true,
-  options: SHARED_OPTIONS,
+  options: OPTIONS,
   apply: (cx, options) =>
     roundLayers(cx, options, async (problem, start) => {
-      descend(problem, start)
-      return start
+      const codes =
+        options.start === 'gptq' ? startCodes(problem, options.scales, { ...options, activationOrder: true }) : start
+      descendInTurns(problem, codes, options.scales === 'refit')
+      return codes
     }),
 }

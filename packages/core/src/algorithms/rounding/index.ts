@@ -1,3 +1,5 @@
 export * from './descend.ts'
+export * from './fit-scales.ts'
+export * from './nearest-plane.ts'
 export { type LayerDetails, type RoundLayer, roundLayers } from './round-layers.ts'
 export * from './rounding-problem.ts'

@@ -4,6 +4,7 @@ import type { OptionsOf } from '../algorithm.ts'
 export interface SharedOptions {
   readonly inputs: 'float' | 'quantized'
   readonly bias: boolean
+  readonly scales: 'fixed' | 'search' | 'refit'
   readonly positions: number
   readonly damping: number
 }
@@ -18,6 +19,12 @@ export const SHARED_OPTIONS = {
   bias: {
     summary: 'the mean error of each output channel goes into the bias, so that only its variance counts',
     default: true,
+  },
+  scales: {
+    summary:
+      'fixed: as they are; search: shrunk as far as the outputs gain by it; refit: that, and then least squares against the codes',
+    default: 'refit',
+    choices: ['fixed', 'search', 'refit'],
   },
   positions: {
     summary:
