@@ -15,6 +15,9 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof CommanderError) return usageFailure(error)
   if (isAbort(error)) return interrupted('stopped; nothing was written')
   if (error instanceof FewbitError) {
+    if (error.code === 'ALLOCATE_INFEASIBLE') {
+      return { code: EXIT.floorMissed, text: error.message, diagnostics: error.diagnostics }
+    }
     const isUsage = error.diagnostics.some((d) => d.level === 'error' && d.at?.option !== undefined)
     const text = error.diagnostics.map(formatDiagnostic).join('\n')
     return { code: isUsage ? EXIT.usage : EXIT.error, text, diagnostics: error.diagnostics }

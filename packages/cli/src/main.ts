@@ -3,6 +3,7 @@ import { registriesWith } from '@fewbit/core'
 import { Command, CommanderError } from 'commander'
 import type { Invocation } from './command.ts'
 import { algorithmsCommand } from './commands/algorithms.ts'
+import { allocateCommand } from './commands/allocate.ts'
 import { analyzeCommand } from './commands/analyze.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
@@ -26,6 +27,7 @@ const COMMANDS = [
   optimizeCommand,
   evaluateCommand,
   quantizeCommand,
+  allocateCommand,
   analyzeCommand,
   whyCommand,
   lintCommand,

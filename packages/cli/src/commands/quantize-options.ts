@@ -1,13 +1,20 @@
-import { readFileSync } from 'node:fs'
 import { parseAlgorithm } from '@fewbit/core/algorithms'
 import { metricNamed } from '@fewbit/core/analysis'
 import type { Model } from '@fewbit/core/ir'
-import { decided, type PlanOptions, type QuantizeOptions, type Recipe, registriesWith } from '@fewbit/core/pipeline'
+import {
+  allocationOptions,
+  decided,
+  type PlanOptions,
+  parseAllocation,
+  type QuantizeOptions,
+  type Recipe,
+  registriesWith,
+} from '@fewbit/core/pipeline'
 import { type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
-import { fileProblem } from '@fewbit/engine-node'
 import type { CommandContext } from '../command.ts'
 import { type DataFlags, openData, openRecordedData } from '../data-flags.ts'
+import { jsonOf, readText } from '../read-text.ts'
 
 export interface QuantizeFlags extends DataFlags {
   data?: string
@@ -15,6 +22,8 @@ export interface QuantizeFlags extends DataFlags {
   target?: string
   exporter?: string[]
   recipe?: string
+  allocation?: string
+  floatWorst?: number
   allowOtherData?: boolean
   scheme?: string
   samples?: number
@@ -41,8 +50,10 @@ const DEFAULT_SAMPLES = 128
 
 export function planOptions({ run }: CommandContext, flags: QuantizeFlags): PlanOptions {
   const { algorithms: known } = registriesWith(run.extensions)
+  const allocated = flags.allocation ? allocationIn(flags.allocation) : undefined
   return {
     ...run,
+    ...allocated,
     ...(flags.target ? { target: flags.target } : {}),
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
     ...(flags.weightObserver ? { weightObserver: flags.weightObserver } : {}),
@@ -53,11 +64,16 @@ export function planOptions({ run }: CommandContext, flags: QuantizeFlags): Plan
     ...(flags.edgeBits ? { edgeBits: flags.edgeBits } : {}),
     ...(flags.floatNodes ? { floatNodes: namesIn(flags.floatNodes) } : {}),
     ...(flags.smallLayers ? { smallLayers: flags.smallLayers } : {}),
-    overrides: (flags.override ?? []).map(parseOverride),
-    algorithms: (flags.algorithm ?? []).map((text) => parseAlgorithm(text, known)),
-    seed: flags.seed ?? 1,
+    ...(flags.floatWorst ? { floatWorst: flags.floatWorst } : {}),
+    overrides: [...(allocated?.overrides ?? []), ...(flags.override ?? []).map(parseOverride)],
+    ...(flags.algorithm ? { algorithms: flags.algorithm.map((text) => parseAlgorithm(text, known)) } : {}),
+    seed: flags.seed ?? allocated?.seed ?? 1,
   }
 }
+
+/** What an allocation has decided: schemes of nodes, and the settings that they were found with. */
+const allocationIn = (file: string): Omit<PlanOptions, 'engine'> =>
+  allocationOptions(parseAllocation(readText(file), file))
 
 /**
  * Names from a file: a JSON array, or one on each line.
@@ -72,22 +88,6 @@ function namesIn(file: string): string[] {
     at: { option: 'float-nodes', file },
     fix: 'write names as a JSON array of strings, or one on each line',
   })
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw fileProblem(error, file, 'read')
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Everything that `quantize` takes beside the model. */

@@ -1,4 +1,3 @@
-import { METRICS } from '@fewbit/core/analysis'
 import {
   type ClimbResult,
   climb,
@@ -9,10 +8,9 @@ import {
   type QuantizeResult,
   quantize,
 } from '@fewbit/core/pipeline'
-import { DISPATCHES } from '@fewbit/core/quant'
 import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
@@ -23,6 +21,7 @@ import { loadRecipe } from '../recipe-file.ts'
 import { renderLadder } from '../render/ladder.ts'
 import { summarizePlanText } from '../render/plan.ts'
 import { renderQuantization } from '../render/quantization.ts'
+import { collect, withQuantizeFlags } from './quantize-flags.ts'
 import { planOptions, type QuantizeFlags, quantizeOptions, replayOptions } from './quantize-options.ts'
 
 const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
@@ -92,16 +91,6 @@ function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string
   return { json: { output, plan, diagnostics }, text: summarizePlanText(plan, output) }
 }
 
-const collect = (value: string, list: string[] = []): string[] => [...list, value]
-/** @throws InvalidArgumentError unless it is a name and a number. */
-function observerOption(text: string, given: Record<string, number> = {}): Record<string, number> {
-  const [, name, value] = /^(\w+)=(.+)$/.exec(text) ?? []
-  if (name && Number.isFinite(Number(value))) return { ...given, [name]: Number(value) }
-  throw new InvalidArgumentError('Write a name and a number, such as percentile=99.9.')
-}
-
-const list = (text: string): string[] => text.split(',').map((s) => s.trim())
-
 const EXAMPLES = `
 Examples:
   fewbit quantize model.onnx --data images/ --preset imagenet -o model.int8.onnx
@@ -111,51 +100,27 @@ Examples:
   fewbit quantize model.onnx --recipe out/recipe.json --data images/ -o again/
   fewbit quantize model.onnx --data calib/ --eval-data val/ --max-drop 0.5 -o model.int8.onnx
   fewbit quantize model.onnx --data calib/ --scheme w4a8 --algorithm cle --algorithm bias-correction -o model.int4.onnx
+  fewbit quantize model.onnx --data calib/ --allocation mixed.json -o model.mixed.onnx
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
-  const { observers, targets } = invocation.registries
   const command = program
     .command('quantize')
     .summary('float ONNX network in, measured int8 network out')
     .description('Calibrates on your data, chooses by measuring, writes a QDQ model and shows what it cost.')
     .argument('<model>', 'the float ONNX file')
     .requiredOption('-o, --output <path>', 'a .onnx file, or a folder for all that the backend reads')
-    .option('--data <path>', 'calibration data: image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
-    .option('--samples <n>', 'calibration samples, evenly spread over the data (default 128)', positiveInteger)
-    .option('--eval-data <path>', 'other data, scored before and after')
-    .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
-    .addOption(new Option('--observer <name>', 'how ranges are chosen').choices(['auto', ...Object.keys(observers)]))
-    .option('--observer-option <key=value>', 'option of that observer; may be repeated', observerOption)
-    .addOption(new Option('--weight-observer <name>', 'the same for weights').choices(Object.keys(observers)))
-    .addOption(new Option('--target <name>', 'backend').choices(Object.keys(targets)))
     .option('--exporter <name>', 'form to write; may be repeated (default those of the backend)', collect)
     .option('--recipe <file>', 'repeat an earlier run: recipe.json, or a model that fewbit quantized')
     .option('--allow-other-data', 'with --recipe: take data that are not those of the recipe')
-    .option('--scheme <scheme>', 'bits of weights and activations (mostly w8a8 by default)')
-    .option('--per-tensor', 'one scale per weight tensor instead of one per channel')
-    .addOption(
-      new Option('--small-layers <form>', 'input layers too small for fast integer kernels').choices([
-        'float',
-        'integer',
-      ]),
-    )
-    .addOption(new Option('--dispatch <rule>', "who is quantized; default the backend's own habit").choices(DISPATCHES))
-    .addOption(
-      new Option('--tails <form>', 'class probabilities and box decoding at the end').choices(['float', 'quantize']),
-    )
-    .option('--edge-bits <n>', 'bits of the first and the last layer, whatever the scheme', positiveInteger)
-    .option('--float-nodes <file>', 'names of nodes to leave in float: a JSON array, or one on each line')
-    .addOption(new Option('--activations <codes>', 'codes of activations').choices(['signed', 'unsigned']))
-    .option('--override <rule>', 'exception such as name=/^fc/:float or op=Softmax:float; may be repeated', collect)
-    .option('--algorithm <name>', 'what to do about the error, as name or name:key=value,…; may be repeated', collect)
+    .option('--allocation <file>', 'schemes of single nodes, as fewbit allocate wrote them')
+    .option('--float-worst <k>', 'leave the k layers in float that lose most by themselves', positiveInteger)
     .option(
       '--max-drop <drop>',
       'climb to stronger methods until the score drops by no more: 0.5 (units of the metric) or 1% (of the float score)',
     )
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))
-    .option('--batch-size <n>', 'samples per run where the model allows it', positiveInteger)
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
-  withDataFlags(command).action(action(invocation, body))
+  withDataFlags(withQuantizeFlags(command, invocation)).action(action(invocation, body))
 }

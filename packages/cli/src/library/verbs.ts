@@ -1,6 +1,9 @@
 import {
+  type AllocateOptions,
+  type AllocateResult,
   type Analysis,
   type AnalyzeOptions,
+  allocate as allocateOn,
   analyze as analyzeOn,
   type ClimbOptions,
   type ClimbResult,
@@ -36,7 +39,7 @@ import {
 import { type AlgorithmInfo, describeAlgorithms } from '@fewbit/core/algorithms'
 import { modelInputs } from '@fewbit/core/engine'
 import { describeObservers, type ObserverInfo } from '@fewbit/core/observers'
-import { nodeEngine } from '@fewbit/engine-node'
+import { highsSolver, nodeEngine } from '@fewbit/engine-node'
 import { checkOptions, type OptionNames } from './options.ts'
 
 /** Options of a verb, with ONNX Runtime for Node as the engine unless another one is given. */
@@ -73,6 +76,7 @@ const PLAN = {
   algorithms: true,
   floatOps: true,
   floatNodes: true,
+  floatWorst: true,
   smallLayers: true,
   dispatch: true,
   tails: true,
@@ -88,6 +92,16 @@ const QUANTIZE = {
   ...PLAN,
 } satisfies OptionNames<QuantizeOptions>
 const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE } satisfies OptionNames<ClimbOptions>
+const { recipe: _recipe, allowOtherData: _other, ...QUANTIZE_ANEW } = QUANTIZE
+const ALLOCATE = {
+  bits: true,
+  budgets: true,
+  sensitivity: true,
+  sensitivitySamples: true,
+  points: true,
+  solver: true,
+  ...QUANTIZE_ANEW,
+} satisfies OptionNames<AllocateOptions>
 const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
@@ -162,6 +176,23 @@ async function spread<O extends OnNode<QuantizeOptions>>(model: Model, options: 
   const { calibration, recipe } = options
   const data = await spreadData(calibration.data, model, calibration.samples ?? recipe?.settings.samples)
   return { ...options, calibration: { ...calibration, data } }
+}
+
+/**
+ * Chooses the precision of each layer within budgets; `allocationOptions` makes options of `quantize` from the result. The given model is
+ * not changed.
+ * @throws FewbitError OPTION_UNKNOWN; ALLOCATE_INFEASIBLE naming the least that is possible; what `quantize` throws.
+ */
+export async function allocate(
+  model: Model,
+  options: Omit<OnNode<AllocateOptions>, 'solver'> & Partial<Pick<AllocateOptions, 'solver'>>,
+): Promise<AllocateResult> {
+  checkOptions(options, ALLOCATE)
+  checkOptions(options.calibration, CALIBRATION, 'calibration')
+  const { calibration } = options
+  const data = await spreadData(calibration.data, model, calibration.samples)
+  const solver = options.solver ?? highsSolver()
+  return allocateOn(model, withEngine({ ...options, solver, calibration: { ...calibration, data } }))
 }
 
 const DEFAULT_SAMPLES = 128

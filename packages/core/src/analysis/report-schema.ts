@@ -34,6 +34,8 @@ const pareto = z.strictObject({
       /** Bytes of the model. */
       size: z.number(),
       metric: real,
+      /** What was expected before the network was made: the sum of what its layers cost by themselves. */
+      predicted: real.optional(),
       label: text.optional(),
       /** Bits of each node's weights. */
       bits: z.record(text, z.number()).optional(),
@@ -54,6 +56,12 @@ const sensitivity = z.strictObject({
   noiseShare: shareOfUnit,
   /** Score of the network when only this layer is quantized, by metric name. */
   task: scores.optional(),
+  /** Nodes that share a scale or a weight with it, and so were measured with it. */
+  others: z.array(text).optional(),
+  /** Of the outputs, with only this layer quantized, in each scheme that was tried. */
+  choices: z.record(text, z.strictObject({ sqnr: real, kl: real.optional() })).optional(),
+  /** The scheme that it was given. */
+  chosen: text.optional(),
 })
 
 const planReport = z.strictObject({

@@ -71,7 +71,7 @@ function inputNoise(state: SearchState): Map<string, number> {
 }
 
 /** Rarely, an exception makes others quantize what was not measured. */
-const isMeasured = (plan: QuantPlan, { stats }: SearchState): boolean =>
+export const isMeasured = (plan: QuantPlan, { stats }: Pick<SearchState, 'stats'>): boolean =>
   measuredTensors(plan).every((tensor) => stats.get(tensor.value) !== undefined)
 
 async function tryAlone(state: SearchState, list: readonly Omit<Option, 'gain'>[]): Promise<Option[]> {

@@ -1,4 +1,5 @@
 export type { AlgorithmRecord } from './algorithms.ts'
+export * from './allocation/index.ts'
 export * from './analyze.ts'
 export { type Data, datasetFor } from './data.ts'
 export * from './doctor/index.ts'

@@ -56,6 +56,8 @@ export function quantizeSettings(known: Observers) {
     floatOps: z.array(z.string()).default([]),
     /** Names of nodes, most often the most sensitive ones of an analysis. */
     floatNodes: z.array(z.string()).default([]),
+    /** Leaves that many layers in float: those that lose most by themselves. */
+    floatWorst: z.int().nonnegative().default(0),
     metrics: z.array(z.enum(Object.keys(METRICS) as [string, ...string[]])).optional(),
     seed: z.int().nonnegative().default(1),
   })

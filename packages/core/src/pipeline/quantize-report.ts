@@ -98,7 +98,11 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   }
 }
 
-async function evaluateBoth(m: Measured, run: Run) {
+/** Scores of the float and the quantized network on evaluation data, where there are any. */
+export async function evaluateBoth(
+  m: Pick<Measured, 'original' | 'quantized' | 'execution'> & { readonly options: Pick<QuantizeOptions, 'evaluation'> },
+  run: Run,
+) {
   const wanted = m.options.evaluation
   if (!wanted) return undefined
   const data = await datasetFor(wanted.data, m.original)

@@ -42,6 +42,8 @@ export interface QuantizeOptions extends RunOptions {
   readonly floatOps?: readonly string[]
   /** Names of nodes to leave in float: a list of sensitive ones, for instance. */
   readonly floatNodes?: readonly string[]
+  /** Leaves that many layers in float: those that lose most when only they are quantized. Default 0. */
+  readonly floatWorst?: number
   /** Default `float`: layers at the input that are too small for integer kernels to be faster stay in float. */
   readonly smallLayers?: 'float' | 'integer'
   readonly seed?: number

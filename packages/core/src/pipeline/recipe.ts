@@ -76,7 +76,7 @@ export const versionsOf = (run: Run): Recipe['versions'] => ({
 })
 
 /** Patterns as objects, because a node's name may look like `/source/flags`. What was only scored changes nothing. */
-function plainSettings({ metrics: _, ...settings }: QuantizeSettings): object {
+export function plainSettings({ metrics: _, ...settings }: QuantizeSettings): Recipe['settings'] {
   const overrides = settings.overrides.map((override) => {
     const { name } = override.match
     if (!(name instanceof RegExp)) return override
@@ -90,7 +90,7 @@ const patternSchema = z.looseObject({
 })
 
 /** The settings as they are given to `quantize`: patterns are regular expressions again. */
-export function liveSettings({ settings }: Recipe): Record<string, unknown> {
+export function liveSettings({ settings }: Pick<Recipe, 'settings'>): Record<string, unknown> {
   const overrides = z.array(z.unknown()).catch([]).parse(settings.overrides)
   return { ...settings, overrides: overrides.map(livePattern) }
 }

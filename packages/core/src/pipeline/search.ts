@@ -6,6 +6,7 @@ import type { PlannerOptions, QuantPlan } from '../quant/index.ts'
 import { must } from '../util/index.ts'
 import type { Execution } from './execution.ts'
 import { keepFloat } from './float-exceptions.ts'
+import { worstNodes } from './float-worst.ts'
 import { type Candidate, Judge, type Judged, type Trial } from './judge.ts'
 import { withMacs } from './macs.ts'
 import type { QuantizeSettings } from './options.ts'
@@ -80,8 +81,11 @@ export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
   const { float, run, settings, macs } = cx
   const stats = statsFor(cx.first, cx.stats)
   const judge = new Judge(float, stats, await referenceOutputs(cx), cx.execution, run, cx.progress)
-  const plan = (options: PlannerOptions): QuantPlan => withMacs(cx.plan(options), macs)
-  if (settings.observer !== 'auto') return fixedObserver(settings.observer, plan, judge)
+  const anyPlan = (options: PlannerOptions): QuantPlan => withMacs(cx.plan(options), macs)
+  const worst = settings.floatWorst > 0 ? await worstNodes(cx, anyPlan, stats) : []
+  const plan = (options: PlannerOptions): QuantPlan =>
+    anyPlan({ ...options, floatNodes: [...worst, ...(options.floatNodes ?? [])] })
+  if (settings.observer !== 'auto') return fixedObserver(settings.observer, plan, judge, worst)
 
   const kind = outputKind(float)
   const { observer, best } = await chooseObserver(plan, judge)
@@ -92,12 +96,17 @@ export async function searchPlan(cx: SearchContext): Promise<SearchResult> {
     if (cx.mayKeepFloat && state.best.sqnr < GOOD_SQNR[kind]) await keepFloat(state, kind)
   }
   const { observers = {}, floatNodes = [] } = state.options
-  return { ...state.best, choice: { observer, observers, floatNodes, trials: judge.trials } }
+  return { ...state.best, choice: { observer, observers, floatNodes: [...worst, ...floatNodes], trials: judge.trials } }
 }
 
-async function fixedObserver(observer: string, plan: SearchState['plan'], judge: Judge): Promise<SearchResult> {
+async function fixedObserver(
+  observer: string,
+  plan: SearchState['plan'],
+  judge: Judge,
+  floatNodes: readonly string[],
+): Promise<SearchResult> {
   const judged = await judge.measure(`observer ${observer}`, plan({ observer }), () => true)
-  return { ...judged, choice: { observer, observers: {}, floatNodes: [], trials: judge.trials } }
+  return { ...judged, choice: { observer, observers: {}, floatNodes, trials: judge.trials } }
 }
 
 const OBSERVER_TRIALS = ['mse', 'minmax', 'percentile', 'entropy'] as const
