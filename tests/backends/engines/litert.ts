@@ -11,8 +11,10 @@ const litertWith = (delegates: boolean, name: string, title: string) =>
     packages: ['ai-edge-litert==2.3.0', 'numpy==2.4.6'],
     module: 'ai_edge_litert.interpreter',
     script: 'litert_engine.py',
-    ...(delegates && { criterion: CRITERION }),
-    arithmetic: { pools: 'half-away' },
+    criterion: CRITERION,
+    arithmetic: delegates
+      ? { add: 'shared-shift', pools: 'half-away' }
+      : { sums: 'fixed-point', add: 'fixed-point', means: 'fixed-point', pools: 'half-away' },
     causes: [],
     async artefacts(cx, folder) {
       const [model] = await writeArtefacts(cx, 'tflite', folder)

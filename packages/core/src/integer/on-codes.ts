@@ -1,6 +1,8 @@
-import { cloneModel, type Model } from '../ir/index.ts'
+import { cloneModel, type Model, type Node } from '../ir/index.ts'
 import { addOnCodes } from './add.ts'
 import { dequantizedSum } from './dequantized-sums.ts'
+import { fixedPointAdd, fixedPointSum, sharedShiftAdd } from './fixed-point-kernels.ts'
+import { fixedPointMean } from './fixed-point-mean.ts'
 import { averageOnCodes, flooredAverage, type PoolTies } from './pools.ts'
 import { realSum } from './real-sums.ts'
 import { shiftedSum } from './shifted-sums.ts'
@@ -8,15 +10,16 @@ import { sumOnCodes } from './sums.ts'
 
 export interface OnCodesOptions {
   /**
-   * How Add requantizes. `ratios`: codes times the ratios of the scales, as ONNX Runtime's QLinearAdd. `real` (default): in real
-   * values, as the plain simulation.
+   * How Add requantizes. `ratios`: codes times the ratios of the scales, as ONNX Runtime's QLinearAdd. `fixed-point`: as TensorFlow Lite's
+   * own kernel. `shared-shift`: as XNNPACK's. `real` (default): in real values, as the plain simulation.
    */
-  readonly add?: 'ratios' | 'real'
+  readonly add?: keyof typeof ADD_FORMS | 'real'
   /**
    * What becomes of sums. `codes` (default): one factor takes them to the result's grid. `real`: they are multiplied by
    * scale(x) · scale(w), the bias and a residual branch are added in float32, and the result is multiplied by one over its step, as
    * in OpenVINO's kernels; also where no quantizer follows. `shifted`: as in MNN's, whose bias holds what unsigned codes add to a sum.
-   * `dequantized`: real values by one over the product of 1/scale(x) and 1/scale(w), as in ncnn's.
+   * `dequantized`: real values by one over the product of 1/scale(x) and 1/scale(w), as in ncnn's. `fixed-point`: by an integer and a
+   * shift, as in TensorFlow Lite's own.
    */
   readonly sums?: keyof typeof SUM_FORMS
   /**
@@ -24,11 +27,19 @@ export interface OnCodesOptions {
    * plain simulation.
    */
   readonly pools?: PoolTies | 'floor'
-  /** The same of ReduceMean. */
-  readonly means?: PoolTies
+  /** The same of ReduceMean; `fixed-point`: it and GlobalAveragePool as TensorFlow Lite's own kernel, on any grids. */
+  readonly means?: PoolTies | 'fixed-point'
 }
 
-const SUM_FORMS = { codes: sumOnCodes, real: realSum, shifted: shiftedSum, dequantized: dequantizedSum }
+const SUM_FORMS = {
+  codes: sumOnCodes,
+  real: realSum,
+  shifted: shiftedSum,
+  dequantized: dequantizedSum,
+  'fixed-point': fixedPointSum,
+}
+const ADD_FORMS = { ratios: addOnCodes, 'fixed-point': fixedPointAdd, 'shared-shift': sharedShiftAdd }
+const MEANS: ReadonlySet<string> = new Set(['ReduceMean', 'GlobalAveragePool'])
 const POOLS: ReadonlySet<string> = new Set(['AveragePool', 'GlobalAveragePool'])
 const SUMS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul'])
 
@@ -45,9 +56,15 @@ export function onCodes(quantized: Model, { add = 'real', sums = 'codes', pools,
   const model = cloneModel(quantized)
   for (const node of [...model.graph.nodes]) {
     if (SUMS.has(node.opType)) SUM_FORMS[sums](node)
-    else if (node.opType === 'Add' && add === 'ratios') addOnCodes(node)
-    else if (pools && POOLS.has(node.opType)) pools === 'floor' ? flooredAverage(node) : averageOnCodes(node, pools)
-    else if (means && node.opType === 'ReduceMean') averageOnCodes(node, means)
+    else if (node.opType === 'Add' && add !== 'real') ADD_FORMS[add](node)
+    else if (means === 'fixed-point' && MEANS.has(node.opType)) fixedPointMean(node)
+    else if (POOLS.has(node.opType)) average(node, pools)
+    else if (node.opType === 'ReduceMean' && means !== 'fixed-point') average(node, means)
   }
   return model
+}
+
+function average(node: Node, form: OnCodesOptions['pools']): void {
+  if (form === 'floor') flooredAverage(node)
+  else if (form) averageOnCodes(node, form)
 }

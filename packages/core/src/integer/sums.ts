@@ -97,9 +97,13 @@ function rewrite(node: Node, operands: Operands, requantizer: Requantizer | unde
 
 /** One number for each output channel, along the axis of channels. */
 export function perChannel(b: GraphBuilder, node: Node, values: ArrayLike<number>): Value {
+  return b.constant('channels', Tensor.float32(channelDims(node, values.length), values))
+}
+
+/** Dims of one number for each of so many channels, along the axis of channels. */
+export function channelDims(node: Node, count: number): readonly number[] {
   const rank = node.inputs[1]?.producer?.inputs[0]?.constant?.dims.length ?? 2
-  const spatial = node.opType === 'Conv' ? Array<number>(rank - 2).fill(1) : []
-  return b.constant('channels', Tensor.float32([values.length, ...spatial], values))
+  return node.opType === 'Conv' ? [count, ...Array<number>(rank - 2).fill(1)] : [count]
 }
 
 /** The sum of products of codes, without the bias. */

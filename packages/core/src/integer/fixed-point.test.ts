@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest'
+import {
+  dividedBy,
+  multiplyByQuantizedMultiplier,
+  multiplyRoundingOnce,
+  quantizeMultiplier,
+  roundingDivideByPot,
+  saturatingRoundingDoublingHighMul,
+} from './fixed-point.ts'
+
+describe('quantizeMultiplier', () => {
+  // The cases of TensorFlow Lite's quantization_util_test.cc.
+  it.each([
+    [0.25, { multiplier: 2 ** 30, shift: -1 }],
+    [0.5, { multiplier: 2 ** 30, shift: 0 }],
+    [1, { multiplier: 2 ** 30, shift: 1 }],
+    [4, { multiplier: 2 ** 30, shift: 3 }],
+    [0.75, { multiplier: 3 * 2 ** 29, shift: 0 }],
+    [0, { multiplier: 0, shift: 0 }],
+    [2 ** -40, { multiplier: 0, shift: 0 }],
+    // Rounds up to a power of two.
+    [1 - 2 ** -40, { multiplier: 2 ** 30, shift: 1 }],
+  ])('%d', (real, want) => {
+    expect(quantizeMultiplier(real)).toEqual(want)
+  })
+})
+
+describe('saturatingRoundingDoublingHighMul', () => {
+  it.each([
+    // 2 · a · b / 2^32, by hand.
+    [1, 2 ** 30, 1], // 0.5 goes up
+    [-1, 2 ** 30, 0], // −0.5 goes toward zero
+    [-3, 2 ** 30, -1], // −1.5 goes toward zero
+    [3, 2 ** 30, 2],
+    [1000, 3 * 2 ** 29, 750],
+    [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 2],
+    [-(2 ** 31), -(2 ** 31), 2 ** 31 - 1],
+  ])('%d · %d', (a, b, want) => {
+    expect(saturatingRoundingDoublingHighMul(a, b) + 0).toBe(want)
+  })
+})
+
+describe('roundingDivideByPot', () => {
+  it.each([
+    [5, 1, 3],
+    [-5, 1, -3],
+    [4, 3, 1],
+    [-4, 3, -1],
+    [3, 3, 0],
+    [7, 0, 7],
+  ])('%d / 2^%d', (x, exponent, want) => {
+    expect(roundingDivideByPot(x, exponent) + 0).toBe(want)
+  })
+})
+
+describe('dividedBy', () => {
+  // Means of 325 codes of scale 0.06406… to scale 0.00742…, as LiteRT 2.3.0 gave them: the real means are 2.47, −36.492 and 8.4989.
+  it.each([
+    [93, 3],
+    [-1374, -37],
+    [320, 9],
+    [-546, -15],
+  ])('a sum of %d', (sum, want) => {
+    const factor = dividedBy(quantizeMultiplier(0.06406336277723312 / 0.007421849761158228), 325)
+    expect(factor.shift).toBe(-4)
+    expect(multiplyByQuantizedMultiplier(sum, factor)).toBe(want)
+  })
+})
+
+describe('multiplication by a quantized multiplier', () => {
+  it('rounds twice, where once gives another code', () => {
+    const factor = quantizeMultiplier(0.1875)
+    expect(factor).toEqual({ multiplier: 3 * 2 ** 29, shift: -2 })
+    // 2 · 0.75 = 1.5 goes to 2, and 2/4 away from zero to 1; 2 · 0.1875 = 0.375 is nearer to 0.
+    expect([multiplyByQuantizedMultiplier(2, factor), multiplyRoundingOnce(2, factor)]).toEqual([1, 0])
+  })
+
+  it('takes ties away from zero, or up where it rounds once', () => {
+    const half = quantizeMultiplier(0.5)
+    expect([3, -3].map((x) => multiplyRoundingOnce(x, half))).toEqual([2, -1])
+    const quarter = quantizeMultiplier(0.25)
+    expect([-6, 6].map((x) => multiplyByQuantizedMultiplier(x, quarter))).toEqual([-2, 2])
+    expect([-6, 6].map((x) => multiplyByQuantizedMultiplier(x, quarter, 'up'))).toEqual([-1, 2])
+  })
+
+  it('shifts to the left before it multiplies', () => {
+    expect(multiplyByQuantizedMultiplier(-13, quantizeMultiplier(3))).toBe(-39)
+  })
+
+  it('stays within one of the real product', () => {
+    for (let i = 1; i < 2000; i++) {
+      const x = ((i * 7919) % 200001) - 100000
+      const real = 0.00002 * i
+      const got = multiplyByQuantizedMultiplier(x, quantizeMultiplier(real))
+      expect(Math.abs(got - x * real)).toBeLessThanOrEqual(1)
+    }
+  })
+})

@@ -1,0 +1,66 @@
+/**
+ * The fixed-point arithmetic of gemmlowp and TensorFlow Lite's kernels, on whole numbers in float64 and bigint.
+ * Source: Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, section 2.2;
+ * `tensorflow/lite/kernels/internal/common.h`.
+ */
+
+/** multiplier · 2^(shift − 31), with multiplier in [2^30, 2^31) or 0. */
+export interface QuantizedMultiplier {
+  readonly multiplier: number
+  /** Positive to the left. */
+  readonly shift: number
+}
+
+const Q31 = 2 ** 31
+const INT32_MAX = Q31 - 1
+
+/** The nearest multiplier of 31 bits. @param real at least 0. */
+export function quantizeMultiplier(real: number): QuantizedMultiplier {
+  if (real === 0) return { multiplier: 0, shift: 0 }
+  // Math.log2 may be one off near powers of two.
+  let shift = Math.floor(Math.log2(real)) + 1
+  if (real / 2 ** shift >= 1) shift++
+  if (real / 2 ** shift < 0.5) shift--
+  const multiplier = Math.round((real / 2 ** shift) * Q31)
+  if (multiplier === Q31) return { multiplier: Q31 / 2, shift: shift + 1 }
+  return shift < -31 ? { multiplier: 0, shift: 0 } : { multiplier, shift }
+}
+
+/** The upper 32 bits of 2 · a · b, halves rounded up for positive products and toward zero for negative ones; −2^31 squared saturates. */
+export function saturatingRoundingDoublingHighMul(a: number, b: number): number {
+  if (a === -Q31 && b === -Q31) return INT32_MAX
+  const product = BigInt(a) * BigInt(b)
+  const nudge = product >= 0n ? 1n << 30n : 1n - (1n << 30n)
+  return Number((product + nudge) / (1n << 31n))
+}
+
+/** Where halves go: away from zero, as in scalar kernels, or up, as by vector instructions (Arm's SRSHL and what stands for it on x86). */
+export type ShiftTies = 'away' | 'up'
+
+/** x / 2^exponent, rounded. */
+export function roundingDivideByPot(x: number, exponent: number, ties: ShiftTies = 'away'): number {
+  const exact = x / 2 ** exponent
+  return ties === 'up' ? Math.floor(exact + 0.5) : Math.sign(x) * Math.floor(Math.abs(exact) + 0.5)
+}
+
+/** x · multiplier · 2^(shift − 31), rounded twice: to 31 bits, then by the right shift. */
+export function multiplyByQuantizedMultiplier(
+  x: number,
+  { multiplier, shift }: QuantizedMultiplier,
+  ties: ShiftTies = 'away',
+): number {
+  const shifted = x * 2 ** Math.max(shift, 0)
+  return roundingDivideByPot(saturatingRoundingDoublingHighMul(shifted, multiplier), Math.max(-shift, 0), ties)
+}
+
+/** The same rounded once, halves up: ruy's kernels, and TensorFlow Lite built with `TFLITE_SINGLE_ROUNDING`. */
+export function multiplyRoundingOnce(x: number, { multiplier, shift }: QuantizedMultiplier): number {
+  const total = BigInt(31 - shift)
+  return Number((BigInt(x) * BigInt(multiplier) + (1n << (total - 1n))) >> total)
+}
+
+/** A multiplier for sums of n elements that makes means of them: 2^k · multiplier / n cut off, with the greatest 2^k up to n. */
+export function dividedBy({ multiplier, shift }: QuantizedMultiplier, n: number): QuantizedMultiplier {
+  const k = Math.min(Math.floor(Math.log2(n)), 32, 31 + shift)
+  return { multiplier: Number((BigInt(multiplier) << BigInt(k)) / BigInt(n)), shift: shift - k }
+}
