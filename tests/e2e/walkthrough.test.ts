@@ -125,7 +125,7 @@ describe('a stranger walks through the verbs', () => {
       ['report', 'plan', 'recipe', 'trace', 'diagnostics'],
     ],
     ['evaluate', ['evaluate', int8, '--data', test], ['metrics', 'samples', 'secondsPerSample']],
-    ['analyze', ['analyze', model, int8, '--data', calib], ['layers', 'worst']],
+    ['analyze', ['analyze', model, int8, '--data', calib], ['format', 'layers', 'tensors', 'command']],
     ['why', ['why', model, '--node', 'conv1'], ['explanation', 'text']],
   ]
 

@@ -1,62 +1,67 @@
-import type { LayerError } from '@fewbit/core/analysis'
-import { type Analysis, analyze } from '@fewbit/core/pipeline'
-import { decibel, figure, formatDiagnostic } from '@fewbit/core/util'
+import { METRICS, type MetricName } from '@fewbit/core/analysis'
+import { analyze } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { table } from '../render/table.ts'
+import { renderAnalysis } from '../render/analysis.ts'
 
 interface Flags extends DataFlags {
   data: string
   samples?: number
+  layerwise?: true | 'split'
+  evalData?: string
+  metric?: string[]
 }
 
 const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
   const reference = await loadModel(floatFile)
   const candidate = await loadModel(quantizedFile)
+  const { samples, layerwise, evalData, metric } = flags
+  const evaluation = evalData === undefined ? undefined : await openData(evalData, reference, flags, cx)
   const result = await analyze(reference, candidate, {
     ...cx.run,
     data: await openData(flags.data, reference, flags, cx),
-    ...(flags.samples ? { samples: flags.samples } : {}),
+    names: { float: floatFile, quantized: quantizedFile },
+    ...(samples ? { samples } : {}),
+    ...(layerwise ? { layerwise } : {}),
+    ...(evaluation ? { evaluation: { data: evaluation, ...(metric ? { metrics: metric } : {}) } } : {}),
   })
-  return { json: { float: floatFile, quantized: quantizedFile, ...result }, text: render(result) }
+  return { json: { ...result.report, command: commandLine() }, text: renderAnalysis(result) }
 }
 
-const cells = (e: LayerError): string[] => [
-  e.node,
-  e.opType,
-  decibel(e.sqnr),
-  e.cosine.toFixed(6),
-  figure(e.mse),
-  figure(e.maxAbs),
-]
+/** How the program was called, quoted for a shell. */
+const commandLine = (): string =>
+  ['fewbit', ...process.argv.slice(2)].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoted(word))).join(' ')
 
-function render(result: Analysis): string {
-  const head = ['layer', 'operator', 'SQNR', 'cosine', 'MSE', 'max error']
-  const align = ['left', 'left', 'right', 'right', 'right', 'right'] as const
-  const worst = result.worst.map((e, i) => `  ${i + 1}. ${e.node} (${e.opType}) ${decibel(e.sqnr)}`)
-  return [
-    `error that has accumulated up to each layer, ${result.samples} samples of ${result.data}`,
-    table(head, result.layers.map(cells), align),
-    '',
-    'worst five:',
-    ...worst,
-    ...(result.synthetic ? ['the data are random numbers: real inputs may behave differently'] : []),
-    ...result.diagnostics.map(formatDiagnostic),
-  ].join('\n')
-}
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
 export function analyzeCommand(program: Command, invocation: Invocation): void {
+  const labelled = Object.entries(METRICS).filter(([, { needs }]) => needs === 'labels')
   const command = program
     .command('analyze')
-    .summary('error of each layer of a quantized model')
-    .description('Compares every tensor that both models have, in graph order, in one pass over the data.')
+    .summary('what quantization did to a model, layer by layer')
+    .description(
+      'Compares a quantized model with its float model: errors of outputs and of every tensor, which layers cause them, and how tensors fill their ranges.',
+    )
     .argument('<float>', 'the float ONNX file')
     .argument('<quantized>', 'the quantized ONNX file')
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
     .option('--samples <n>', 'at most this many samples (default 64)', positiveInteger)
+    .addOption(
+      new Option(
+        '--layerwise [split]',
+        'also the error that each layer makes alone; "split" tells its weights from its activations, in three times the time',
+      ).choices(['split']),
+    )
+    .option('--eval-data <path>', 'data with labels, to score both models on')
+    .addOption(
+      new Option('--metric <name...>', 'scores on --eval-data').choices(labelled.map(([name]) => name as MetricName)),
+    )
     .option('--json', 'print one JSON document')
-    .addHelpText('after', '\nExample:\n  fewbit analyze model.onnx model.int8.onnx --data calib/ --preset imagenet')
+    .addHelpText(
+      'after',
+      '\nExample:\n  fewbit analyze model.onnx model.int8.onnx --data calib/ --preset imagenet --layerwise',
+    )
   withDataFlags(command).action(action(invocation, body))
 }

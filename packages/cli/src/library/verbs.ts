@@ -65,7 +65,17 @@ const EVALUATE = {
   load: true,
   ...RUN,
 } satisfies OptionNames<EvaluateOptions>
-const ANALYZE = { data: true, samples: true, batchSize: true, ...RUN } satisfies OptionNames<AnalyzeOptions>
+const ANALYZE = {
+  data: true,
+  samples: true,
+  batchSize: true,
+  layerwise: true,
+  statistics: true,
+  evaluation: true,
+  quantization: true,
+  names: true,
+  ...RUN,
+} satisfies OptionNames<AnalyzeOptions>
 const PLAN = {
   target: true,
   scheme: true,

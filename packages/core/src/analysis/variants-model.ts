@@ -42,7 +42,11 @@ export function variantsModel(float: Model, variants: readonly Model[], ops: OpR
   const results = variants.map((variant, i) => {
     for (const [domain, version] of variant.opsets) model.opsets.set(domain, Math.max(version, model.opset(domain)))
     const copied = graft(graph, variant, `variant_${i}`, unchanged(float, variant, cloner))
-    return variant.graph.outputs.map((value) => copied.read(value))
+    return float.graph.outputs.map(({ name }, j) => {
+      const { outputs } = variant.graph
+      const value = outputs.find((output) => output.name === name) ?? outputs[j]
+      return value && copied.read(value)
+    })
   })
   const references = float.graph.outputs.map((value, i) => {
     const type = asTensor(value.type)
@@ -52,9 +56,10 @@ export function variantsModel(float: Model, variants: readonly Model[], ops: OpR
   graph.inputs.push(...compared.map((j) => references[j] as Value))
   const reducer = new PairReducer(graph)
   const outputs = results.flatMap((values, i) =>
-    compared.map((j) => {
+    compared.flatMap((j) => {
+      const value = values[j]
       const scores = classScores(float, j, ops)
-      return reducer.add(variantResult(i, j), references[j] as Value, values[j] as Value, scores)
+      return value ? [reducer.add(variantResult(i, j), references[j] as Value, value, scores)] : []
     }),
   )
   // The engine runs what the last output needs first: variants one after the other, from the input on.

@@ -174,3 +174,9 @@ export function recordedInputs(model: Model): readonly InputStats[] | undefined 
   // Metadata are anybody's to write; without a record there is nothing to compare with.
   return found.success ? found.data.inputs : undefined
 }
+
+const anyRecord = z.record(text, z.unknown())
+
+/** The recipe in a model's metadata as it stands there, whatever version wrote it. */
+export const recordedRecipe = (model: Model): Record<string, unknown> | undefined =>
+  anyRecord.safeParse(readJson(model.metadata.get(KEY) ?? '')).data
