@@ -1,7 +1,6 @@
-import type { AnalysisLayer, AnalysisReport, OutputMetrics } from '@fewbit/core/analysis'
+import { type AnalysisLayer, type AnalysisReport, metricText, type OutputMetrics } from '@fewbit/core/analysis'
 import type { Analysis } from '@fewbit/core/pipeline'
 import { decibel, figure, formatDiagnostic, percent } from '@fewbit/core/util'
-import { metricText } from '../commands/evaluate.ts'
 import { integerShareText } from './plan.ts'
 import { table } from './table.ts'
 
