@@ -305,3 +305,9 @@ export function networkNamed(name: string): Network {
 export function networksNamed(names: readonly string[]): readonly Network[] {
   return names.length === 0 ? NETWORKS : names.flatMap((name) => name.split(',')).map(networkNamed)
 }
+
+/** Labelled data that no calibration reads, one thousand samples at most, for benches that score many variants of a classifier. */
+export async function labelledTest(name: string, model: Model): Promise<Dataset> {
+  if (name === 'mnist') return pick(await open('mnist/test.npz', model, { preset: 'raw' }), (i) => i >= 200 && i < 1200)
+  return pick(await open('cifar10/test_jpeg2000.npz', model, NORMALIZED), (i) => i < 1000)
+}

@@ -55,15 +55,20 @@ export async function layerwiseError(network: QuantizedNetwork, options: Layerwi
   }))
 }
 
-/** Error of the outputs with only weights and biases quantized, and with only activations. */
+/** Error of the outputs with everything quantized, with weights and biases only, and with activations only. */
 export async function partsError(network: QuantizedNetwork, options: VariantOptions) {
   const of = (parts: QuantParts) => () => variantOf(network, parts)
+  const [whole] = await variantErrors(network.float, [of('all')], options)
   const [weights, activations] = await variantErrors(
     network.float,
     [of('weights'), of('activations')],
     inFloat(options),
   )
-  return { weightsOnly: must(weights, 'error').all, activationsOnly: must(activations, 'error').all }
+  return {
+    whole: must(whole, 'error'),
+    weightsOnly: must(weights, 'error').all,
+    activationsOnly: must(activations, 'error').all,
+  }
 }
 
 /**

@@ -105,7 +105,10 @@ export async function analyze(reference: Model, candidate: Model, options: Analy
 /** What needs plan and parameters. */
 async function aboutNetwork(network: QuantizedNetwork, variants: VariantOptions, options: AnalyzeOptions, run: Run) {
   const { layerwise = false } = options
-  const parts = await run.stage('weights and activations', () => partsError(network, variants))
+  const { weightsOnly, activationsOnly } = await run.stage('weights and activations', () =>
+    partsError(network, variants),
+  )
+  const parts = { weightsOnly, activationsOnly }
   const alone: readonly LayerwiseError[] | undefined = layerwise
     ? await run.stage('layers alone', (onProgress) =>
         layerwiseError(network, { ...variants, split: layerwise === 'split', onProgress }),
