@@ -15,6 +15,8 @@ export async function reportPage(): Promise<string> {
     write: false,
     charset: 'utf8',
     target: 'es2022',
+    // Its paths lead to sources, which may be newer than what was built.
+    tsconfig: 'tsconfig.tools.json',
     outdir: 'out',
   })
   const output = (extension: string): string => outputFiles.find((file) => file.path.endsWith(extension))?.text ?? ''
