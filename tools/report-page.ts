@@ -1,6 +1,6 @@
 // Bundles the page of packages/report: its script and style as strings of one module, so that writing a report needs no files.
 import { readdirSync, readFileSync } from 'node:fs'
-import { build } from 'esbuild'
+import { build, type Metafile } from 'esbuild'
 import type { Plugin } from 'vitest/config'
 
 export const REPORT_PAGE = '@fewbit/report/page'
@@ -20,9 +20,15 @@ export async function reportPage(): Promise<string> {
     outdir: 'out',
   })
   const output = (extension: string): string => outputFiles.find((file) => file.path.endsWith(extension))?.text ?? ''
-  const script = `/*!\n${licenses(Object.keys(metafile.inputs))}\n*/\n${output('.js')}`
+  const script = `/*!\n${licenses(usedFiles(metafile))}\n*/\n${output('.js')}`
   return `export const SCRIPT = ${JSON.stringify(script)}\nexport const STYLE = ${JSON.stringify(output('.css'))}\n`
 }
+
+/** Files of which something is left in the bundle. */
+const usedFiles = ({ outputs }: Metafile): string[] =>
+  Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+  )
 
 /** Licences of the packages that files were taken from: they must be in every copy. */
 function licenses(files: readonly string[]): string {

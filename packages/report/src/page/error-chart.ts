@@ -1,7 +1,7 @@
 import { decibel } from '@fewbit/core/util'
 import { dot, line, plot, pointerX, ruleX, tip } from '@observablehq/plot'
 import { COLOR, chart, legend, TIP } from './chart.ts'
-import type { LayerRow } from './layer-rows.ts'
+import { drawable, type LayerRow } from './layer-rows.ts'
 
 interface Point {
   readonly row: LayerRow
@@ -9,9 +9,6 @@ interface Point {
   readonly accumulated: number
   readonly isolated: number
 }
-
-/** NaN for what cannot be drawn: layers that are exact, broken or not measured. */
-const finite = (db: number | undefined): number => (db !== undefined && Number.isFinite(db) ? db : Number.NaN)
 
 /** Beyond this many layers points run together, and lines say more. */
 const MOST_DOTS = 150
@@ -24,8 +21,8 @@ export function errorChart(rows: readonly LayerRow[], open: (row: LayerRow) => v
       (row, position): Point => ({
         row,
         position: position + 1,
-        accumulated: finite(row.layer?.graphwise?.sqnr),
-        isolated: finite(row.layer?.isolated?.sqnr),
+        accumulated: drawable(row.layer?.graphwise?.sqnr) ?? Number.NaN,
+        isolated: drawable(row.layer?.isolated?.sqnr) ?? Number.NaN,
       }),
     )
   const has = (key: 'accumulated' | 'isolated') => points.some((point) => !Number.isNaN(point[key]))
@@ -33,8 +30,8 @@ export function errorChart(rows: readonly LayerRow[], open: (row: LayerRow) => v
     ...(has('accumulated') ? [['accumulated: this tensor, all layers quantized', 'accumulated'] as const] : []),
     ...(has('isolated') ? [['isolated: the outputs, only this layer quantized', 'isolated'] as const] : []),
   ]
-  const caption =
-    'SQNR in dB: higher is better, 6 dB is a factor of two in error. Point at a layer for its name; click it for details.'
+  const more = has('isolated') ? '' : ' fewbit analyze --layerwise also measures the error that each layer makes alone.'
+  const caption = `SQNR in dB: higher is better, 6 dB is a factor of two in error. Point at a layer for its name; click it for details.${more}`
   return chart(caption, (width) => draw(points, width, open), legend(series))
 }
 

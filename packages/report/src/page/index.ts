@@ -66,7 +66,7 @@ function errorSection(rows: readonly LayerRow[], open: (row: LayerRow) => void):
   return section(
     'errors',
     'Error by layer',
-    'Where in the network the error arises and how it adds up; layers that are exact or broken have no point.',
+    'Where in the network the error arises and how it adds up; layers that are exact, or broken, have no point.',
     errorChart(rows, open),
   )
 }

@@ -1,6 +1,6 @@
 import type { AnalysisReport, TensorReport } from '@fewbit/core/analysis'
 import { describe, expect, it } from 'vitest'
-import { type LayerFilter, largest, layerRows, passes } from './layer-rows.ts'
+import { drawable, type LayerFilter, largest, layerRows, passes } from './layer-rows.ts'
 
 const metrics = (sqnr: number) => ({ sqnr, cosine: 1, mse: 0, maxAbs: 0, count: 1 })
 
@@ -55,6 +55,11 @@ describe('rows of the table of layers', () => {
     expect(head?.inputs.map(({ value }) => value)).toEqual(['c'])
     expect(largest(conv!, ({ saturated }) => saturated)).toBe(0.3)
     expect(largest(head!, ({ saturated }) => saturated)).toBeUndefined()
+  })
+
+  it('are drawn where they have an error that a quantizer can make', () => {
+    const errors = [30, -5, 142, Infinity, -Infinity, Number.NaN, undefined]
+    expect(errors.map(drawable)).toEqual([30, -5, ...Array(5).fill(undefined)])
   })
 
   it('are found by name and operator in any case, by operator and by decision, the plan included', () => {

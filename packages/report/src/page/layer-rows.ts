@@ -61,6 +61,13 @@ function groupBy<T, K>(items: readonly T[], key: (item: T) => K): Map<K, T[]> {
   return groups
 }
 
+/** Beyond this many dB lies float32's own rounding, which no quantizer makes: drawn beside them, it would flatten all other layers. */
+const EXACT = 120
+
+/** An SQNR that can be drawn; undefined for layers that are exact, broken or not measured. */
+export const drawable = (db: number | undefined): number | undefined =>
+  db !== undefined && Number.isFinite(db) && db <= EXACT ? db : undefined
+
 /** The largest of a figure of the row's tensors; undefined where none has it. */
 export function largest(row: LayerRow, figure: (tensor: TensorReport) => number | undefined): number | undefined {
   const values = row.tensors.map(figure).filter((value) => value !== undefined)

@@ -4,7 +4,7 @@ import { barred } from './chart.ts'
 import { type Column, dataTable } from './data-table.ts'
 import { el } from './element.ts'
 import { bitsText } from './layer-details.ts'
-import { decisionOf, type LayerFilter, type LayerRow, largest, passes } from './layer-rows.ts'
+import { decisionOf, drawable, type LayerFilter, type LayerRow, largest, passes } from './layer-rows.ts'
 
 export interface LayerTable {
   readonly element: HTMLElement
@@ -100,9 +100,9 @@ function errorColumns(rows: readonly LayerRow[]): Column<LayerRow>[] {
     ['isolated', 'SQNR of the outputs, with only this layer quantized', 'isolated'],
   ] as const
   return columns.map(([kind, help, key]) => {
-    const values = rows.map(({ layer }) => layer?.[key]?.sqnr).filter((v) => v !== undefined && Number.isFinite(v))
-    const best = Math.max(...(values as number[]))
-    const span = best - Math.min(...(values as number[]))
+    const values = rows.map(({ layer }) => drawable(layer?.[key]?.sqnr)).filter((db) => db !== undefined)
+    const best = Math.max(...values)
+    const span = best - Math.min(...values)
     return {
       ...{ head: kind, help, numeric: true },
       value: ({ layer }) => layer?.[key]?.sqnr,

@@ -22,7 +22,7 @@ describe('the verdict', () => {
     expect(verdict(scored(80, 77.7)).level).toBe('watch')
     expect(verdict(scored(80, 77.5)).level).toBe('bad')
     expect(verdict(scored(80, 79.5)).sentence).toBe(
-      'The quantized network loses 0.5 points of top1 (80.00 % to 79.50 %).',
+      'The quantized network loses 0.50 points of top1 (80.00 % to 79.50 %).',
     )
   })
 

@@ -33,8 +33,9 @@ function scoreClause({ task }: AnalysisReport): Judged | undefined {
   const share = loss / Math.abs(before)
   const level = share <= 0.01 ? 'good' : share <= 0.03 ? 'watch' : 'bad'
   const scores = `${metricText(name, before)} to ${metricText(name, after)}`
-  const unit = METRICS[name as MetricName]?.unit === '%' ? ' points' : ''
-  const change = loss === 0 ? 'keeps its' : `${loss > 0 ? 'loses' : 'gains'} ${figure(Math.abs(loss))}${unit} of`
+  const isPercent = METRICS[name as MetricName]?.unit === '%'
+  const lost = isPercent ? `${Math.abs(loss).toFixed(2)} points` : figure(Math.abs(loss))
+  const change = loss === 0 ? 'keeps its' : `${loss > 0 ? 'loses' : 'gains'} ${lost} of`
   return {
     level,
     clause: loss === 0 ? `${change} ${name} of ${metricText(name, after)}` : `${change} ${name} (${scores})`,
