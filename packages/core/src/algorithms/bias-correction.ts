@@ -1,7 +1,5 @@
 import type { QuantizedAlgorithm } from './algorithm.ts'
-import { correctAnalytically } from './bias-correction/analytic.ts'
-import { correctEmpirically } from './bias-correction/empirical.ts'
-import { adjustableLayers } from './bias-correction/layers.ts'
+import { adjustableLayers, correctAnalytically, correctEmpirically } from './bias-correction/index.ts'
 
 export interface BiasCorrectionOptions {
   readonly method: 'empirical' | 'analytic'

@@ -1,4 +1,5 @@
 import type { Algorithm } from './algorithm.ts'
+import { batchnormReestimation } from './batchnorm-reestimation.ts'
 import { biasCorrection } from './bias-correction.ts'
 import { cle } from './cle.ts'
 import { coordinateDescent } from './coordinate-descent.ts'
@@ -13,6 +14,7 @@ export const ALGORITHMS = {
   gptq,
   'coordinate-descent': coordinateDescent,
   'bias-correction': biasCorrection,
+  'batchnorm-reestimation': batchnormReestimation,
 } satisfies Algorithms
 
 export type AlgorithmName = keyof typeof ALGORITHMS

@@ -9,7 +9,7 @@ import {
   quantizedMeans,
 } from '../layer-outputs/index.ts'
 import type { BiasedLayer } from '../linear-bias.ts'
-import { moveBias, namesOf, rms } from './layers.ts'
+import { difference, isNoise, moveBias, namesOf, rms } from './layers.ts'
 
 /** What was done to one layer. JSON. */
 export interface CorrectedLayer {
@@ -67,21 +67,6 @@ function correct(
   if (!reverted) moveBias(layer, shift, cx)
   return { node: layer.node.name, shift: rms(shift), reverted }
 }
-
-/**
- * Whether a shift that one half of the data tells would make the other half worse. Adding δ to the outputs changes their mean squared error
- * by δ² + 2δ·(E[ŷ] − E[y]); each half tells δ and judges that of the other.
- */
-function isNoise(float: ChannelMeans, quantized: ChannelMeans): boolean {
-  const [f, q] = [float.halves, quantized.halves]
-  if (!f || !q) return false
-  const [even, odd] = [difference(f[0], q[0]), difference(f[1], q[1])]
-  return dot(even, even) + dot(odd, odd) - 4 * dot(even, odd) > 0
-}
-
-const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((x, c) => x - (b[c] as number))
-
-const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, c) => sum + x * (b[c] as number), 0)
 
 const revertedNote = (layers: readonly CorrectedLayer[]): string =>
   `left alone, because the shift differs from one half of the samples to the other: ${namesOf(layers)}`

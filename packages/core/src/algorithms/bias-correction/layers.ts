@@ -1,6 +1,7 @@
 import { paramsFromData } from '../../quant/index.ts'
 import { must } from '../../util/index.ts'
 import type { QuantizedContext } from '../algorithm.ts'
+import type { ChannelMeans } from '../layer-outputs/index.ts'
 import { type BiasedLayer, biasedLayers, shiftBias } from '../linear-bias.ts'
 
 /** The quantized layers whose bias can be moved, and a note on those that have none. */
@@ -29,6 +30,21 @@ export function moveBias(layer: BiasedLayer, shift: Float64Array, { plan, params
   const own = plan.tensors.filter(({ value, source }) => value === layer.bias.name && source.kind === 'weight')
   for (const { group, spec } of own) params.set(group, paramsFromData(data.numbers(), data.dims, spec))
 }
+
+/**
+ * Whether a shift that one half of the data tells would make the other half worse. Adding δ to the outputs changes their mean squared error
+ * by δ² + 2δ·(E[ŷ] − E[y]); each half tells δ and judges that of the other.
+ */
+export function isNoise(float: ChannelMeans, quantized: ChannelMeans): boolean {
+  const [f, q] = [float.halves, quantized.halves]
+  if (!f || !q) return false
+  const [even, odd] = [difference(f[0], q[0]), difference(f[1], q[1])]
+  return dot(even, even) + dot(odd, odd) - 4 * dot(even, odd) > 0
+}
+
+export const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((x, c) => x - (b[c] as number))
+
+const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, c) => sum + x * (b[c] as number), 0)
 
 /** Root mean square over channels. */
 export const rms = (shift: Float64Array): number =>
