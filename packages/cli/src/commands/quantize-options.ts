@@ -1,9 +1,11 @@
 import { parseAlgorithm } from '@fewbit/core/algorithms'
 import { metricNamed } from '@fewbit/core/analysis'
+import { normalizedRange } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import {
   allocationOptions,
   decided,
+  isDataFree,
   type PlanOptions,
   parseAllocation,
   type QuantizeOptions,
@@ -13,11 +15,13 @@ import {
 import { type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
 import type { CommandContext } from '../command.ts'
-import { type DataFlags, openData, openRecordedData } from '../data-flags.ts'
+import { type DataFlags, openData, openRecordedData, preprocessOptions } from '../data-flags.ts'
 import { jsonOf, readText } from '../read-text.ts'
 
 export interface QuantizeFlags extends DataFlags {
   data?: string
+  dataFree?: boolean
+  inputRange?: readonly [number, number]
   output: string
   target?: string
   exporter?: string[]
@@ -96,8 +100,10 @@ export async function quantizeOptions(
   model: Model,
   flags: QuantizeFlags,
 ): Promise<QuantizeOptions> {
-  const spec = requireData(flags)
   checkMetrics(flags)
+  const scored = flags.evalData ? await openData(flags.evalData, model, flags, cx) : undefined
+  if (flags.dataFree) return { ...planOptions(cx, flags), calibration: dataFree(flags), ...evaluation(scored, flags) }
+  const spec = requireData(flags)
   const samples = flags.samples ?? DEFAULT_SAMPLES
   const calibration = {
     data: await openData(spec, model, flags, cx, samples),
@@ -106,8 +112,18 @@ export async function quantizeOptions(
     ...(flags.observerOption ? { observerOptions: flags.observerOption } : {}),
     ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
   }
-  const scored = flags.evalData ? await openData(flags.evalData, model, flags, cx) : undefined
   return { ...planOptions(cx, flags), calibration, ...evaluation(scored, flags) }
+}
+
+/** No data: ranges from the network, and that of its input from a flag or from how pictures are normalized. */
+function dataFree(flags: QuantizeFlags): QuantizeOptions['calibration'] {
+  const inputRange = flags.inputRange ?? normalizedRange(preprocessOptions(flags))
+  const { observer, batchSize } = flags
+  return {
+    dataFree: inputRange ? { inputRange } : true,
+    ...(observer ? { observer } : {}),
+    ...(batchSize ? { batchSize } : {}),
+  }
 }
 
 /** What a recipe leaves open: data, and another target or scheme. */
@@ -118,9 +134,11 @@ export async function replayOptions(
   flags: QuantizeFlags,
 ): Promise<QuantizeOptions> {
   refuseDecided(flags)
-  const spec = requireData(flags)
   checkMetrics(flags)
-  const data = await openRecordedData(spec, model, recipe, flags, cx, recipe.settings.samples)
+  const calibration =
+    isDataFree(recipe) && !flags.data
+      ? { dataFree: true as const }
+      : { data: await openRecordedData(requireData(flags), model, recipe, flags, cx, recipe.settings.samples) }
   const scored = flags.evalData ? await openRecordedData(flags.evalData, model, recipe, flags, cx) : undefined
   return {
     ...cx.run,
@@ -128,14 +146,14 @@ export async function replayOptions(
     ...(flags.allowOtherData ? { allowOtherData: true } : {}),
     ...(flags.target ? { target: flags.target } : {}),
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
-    calibration: { data },
+    calibration,
     ...evaluation(scored, flags),
   }
 }
 
 /** Flags that mean something beside a recipe; it has decided all others. */
 const OPEN: ReadonlySet<string> = new Set([
-  ...['data', 'output', 'target', 'scheme', 'exporter', 'recipe', 'allowOtherData'],
+  ...['data', 'dataFree', 'output', 'target', 'scheme', 'exporter', 'recipe', 'allowOtherData'],
   ...['evalData', 'metric', 'skipUnreadable', 'json', 'plugin'],
 ])
 
@@ -148,13 +166,13 @@ function evaluation(data: DataOf | undefined, { metric }: QuantizeFlags): Pick<Q
   return data ? { evaluation: { data, ...(metric ? { metrics: metric } : {}) } } : {}
 }
 
-type DataOf = QuantizeOptions['calibration']['data']
+type DataOf = NonNullable<QuantizeOptions['calibration']['data']>
 
 function requireData({ data }: QuantizeFlags): string {
   if (data) return data
   throw problem('DATA_MISSING', 'calibration needs data that look like what the network will see', {
     at: { option: 'data' },
-    fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs',
+    fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs, and --data-free takes ranges from BatchNormalization',
   })
 }
 

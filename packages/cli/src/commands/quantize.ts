@@ -10,7 +10,7 @@ import {
 } from '@fewbit/core/pipeline'
 import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
@@ -91,6 +91,13 @@ function writePlan(result: Awaited<ReturnType<typeof planModel>>, output: string
   return { json: { output, plan, diagnostics }, text: summarizePlanText(plan, output) }
 }
 
+/** @throws InvalidArgumentError unless it is two numbers, the smaller one first. */
+function inputRange(text: string): readonly [number, number] {
+  const [lo, hi, ...more] = text.split(',').map(Number)
+  if (lo !== undefined && hi !== undefined && more.length === 0 && lo < hi && Number.isFinite(hi - lo)) return [lo, hi]
+  throw new InvalidArgumentError('Write the least and the greatest number, such as 0,1.')
+}
+
 const EXAMPLES = `
 Examples:
   fewbit quantize model.onnx --data images/ --preset imagenet -o model.int8.onnx
@@ -101,6 +108,7 @@ Examples:
   fewbit quantize model.onnx --data calib/ --eval-data val/ --max-drop 0.5 -o model.int8.onnx
   fewbit quantize model.onnx --data calib/ --scheme w4a8 --algorithm cle --algorithm bias-correction -o model.int4.onnx
   fewbit quantize model.onnx --data calib/ --allocation mixed.json -o model.mixed.onnx
+  fewbit quantize model.onnx --data-free --input-range 0,1 --algorithm cle --algorithm bias-correction:analytic -o model.int8.onnx
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
@@ -110,6 +118,12 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .description('Calibrates on your data, chooses by measuring, writes a QDQ model and shows what it cost.')
     .argument('<model>', 'the float ONNX file')
     .requiredOption('-o, --output <path>', 'a .onnx file, or a folder for all that the backend reads')
+    .addOption(
+      new Option('--data-free', 'no data: ranges from what BatchNormalization remembers of training').conflicts([
+        ...['data', 'samples', 'maxDrop'],
+      ]),
+    )
+    .option('--input-range <lo,hi>', 'with --data-free: range of the inputs, after preprocessing', inputRange)
     .option('--exporter <name>', 'form to write; may be repeated (default those of the backend)', collect)
     .option('--recipe <file>', 'repeat an earlier run: recipe.json, or a model that fewbit quantized')
     .option('--allow-other-data', 'with --recipe: take data that are not those of the recipe')

@@ -7,6 +7,7 @@ import {
   analyze as analyzeOn,
   type ClimbOptions,
   type ClimbResult,
+  calibrationData,
   climb as climbOn,
   type Data,
   datasetFor,
@@ -124,6 +125,7 @@ const EXPORT_MODEL = {
 } satisfies OptionNames<ExportModelOptions>
 const CALIBRATION = {
   data: true,
+  dataFree: true,
   samples: true,
   observer: true,
   observerOptions: true,
@@ -184,6 +186,7 @@ async function spread<O extends OnNode<QuantizeOptions>>(model: Model, options: 
   checkOptions(options.calibration, CALIBRATION, 'calibration')
   if (options.evaluation !== undefined) checkOptions(options.evaluation, EVALUATION, 'evaluation')
   const { calibration, recipe } = options
+  if (calibration.data === undefined) return options
   const data = await spreadData(calibration.data, model, calibration.samples ?? recipe?.settings.samples)
   return { ...options, calibration: { ...calibration, data } }
 }
@@ -200,7 +203,7 @@ export async function allocate(
   checkOptions(options, ALLOCATE)
   checkOptions(options.calibration, CALIBRATION, 'calibration')
   const { calibration } = options
-  const data = await spreadData(calibration.data, model, calibration.samples)
+  const data = await spreadData(calibrationData(calibration), model, calibration.samples)
   const solver = options.solver ?? highsSolver()
   return allocateOn(model, withEngine({ ...options, solver, calibration: { ...calibration, data } }))
 }

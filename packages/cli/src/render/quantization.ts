@@ -29,7 +29,7 @@ export function renderQuantization({ output, files, result, peakMemory }: Quanti
     '',
     choiceText(report),
     ...algorithmRows(report),
-    `calibrated on ${report.calibration.samples} samples of ${report.calibration.data}`,
+    calibrationText(report),
     `stages: ${Object.entries(report.seconds)
       .map(([stage, s]) => `${stage} ${seconds(s)}`)
       .join(', ')}`,
@@ -51,7 +51,8 @@ function latencyRow({ latency }: QuantizeReport): string[][] {
   return [['latency, one sample', duration(latency.float), quantized]]
 }
 
-function worstText({ worst }: QuantizeReport): string[] {
+function worstText({ worst, calibration }: QuantizeReport): string[] {
+  if (calibration.dataFree) return ['errors of layers: not measured, because there are no data']
   const lossy = worst.filter(({ sqnr }) => Number.isFinite(sqnr))
   if (lossy.length === 0) return ['no layer differs from float']
   const rows = lossy.map(({ node, opType, sqnr }) => [`  ${node}`, opType, decibel(sqnr)])
@@ -78,7 +79,14 @@ function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): strin
 export const wroteText = (output: string, files: readonly string[] | undefined): string =>
   files ? `wrote ${files.length} files into ${output}: ${files.join(', ')}` : `wrote ${output}`
 
-function choiceText({ choice }: QuantizeReport): string {
+function calibrationText({ calibration: { dataFree, samples, data } }: QuantizeReport): string {
+  return dataFree
+    ? 'calibrated without data: nothing was measured on calibration samples'
+    : `calibrated on ${samples} samples of ${data}`
+}
+
+function choiceText({ choice, calibration }: QuantizeReport): string {
+  if (calibration.dataFree) return 'ranges from what BatchNormalization remembers'
   const float = choice.floatNodes.length
   const kept = float > 0 ? `, ${float} ${float === 1 ? 'node' : 'nodes'} left in float for accuracy` : ''
   if (choice.trials.length === 0) return `chosen by the recipe: observer ${choice.observer}${kept}`
@@ -101,12 +109,13 @@ function algorithmRows({ algorithms }: QuantizeReport): string[] {
 function effectText({ undone, deviation, sqnr }: AlgorithmRecord): string {
   if (undone) return 'taken back'
   if (sqnr) return `SQNR of outputs ${decibel(sqnr.before)} to ${decibel(sqnr.after)}`
-  return `float outputs moved by ${(deviation ?? 0).toExponential(1)} of their magnitude`
+  if (deviation === undefined) return 'effect not measured'
+  return `float outputs moved by ${deviation.toExponential(1)} of their magnitude`
 }
 
 function notes({ calibration, slowdown, latency }: QuantizeReport, target: string): string[] {
   return [
-    ...(latency
+    ...(latency || calibration.dataFree
       ? []
       : [`scores are those of a simulation of ${target}: the backend itself does not run here, and was not timed`]),
     ...(calibration.synthetic ? ['the data are random numbers: ranges and errors of real inputs will differ'] : []),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { FewbitError } from '../util/index.ts'
 import { normalizePixels, type Pixels, preprocessSchema } from './preprocess.ts'
-import { type PreprocessOptions, resolvePreprocess } from './presets.ts'
+import { normalizedRange, type PreprocessOptions, resolvePreprocess } from './presets.ts'
 
 const input = (shape: (number | string | null)[]) => ({ name: 'x', dtype: 'float32' as const, shape })
 
@@ -76,5 +76,17 @@ describe('resolvePreprocess', () => {
     )
     expect(codeOf(() => resolvePreprocess({}, input([1, 40])))).toBe('DATA_LAYOUT')
     expect(codeOf(() => resolvePreprocess({}, input([1, 64, 8, 8])))).toBe('DATA_LAYOUT')
+  })
+})
+
+describe('the range of normalized pictures', () => {
+  it('is that of 0 and 255 in the channel that goes farthest', () => {
+    const [lo = 0, hi = 0] = normalizedRange({ preset: 'imagenet' }) ?? []
+    // torchvision: (0 − 0.485) / 0.229 and (1 − 0.406) / 0.225.
+    expect(lo).toBeCloseTo(-2.1179, 3)
+    expect(hi).toBeCloseTo(2.64, 3)
+    expect(normalizedRange({ preset: 'imagenet-caffe' })).toEqual([-123, 151])
+    expect(normalizedRange({ mean: [127.5], std: [127.5] })).toEqual([-1, 1])
+    expect(normalizedRange({ layout: 'nhwc' })).toBeUndefined()
   })
 })

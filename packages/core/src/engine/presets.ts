@@ -57,6 +57,22 @@ export function resolvePreprocess(
   return parsed.data
 }
 
+/**
+ * Least and greatest number that pictures of 0..255 become. Channels that are not normalized alike share the widest range.
+ * @returns nothing where the options say nothing of it.
+ */
+export function normalizedRange({ preset, ...explicit }: PreprocessOptions): readonly [number, number] | undefined {
+  const known: Partial<Preprocess> = preset ? PRESETS[preset].values : {}
+  const { scale = 1, mean = [0], std = [1] } = { ...known, ...dropUndefined(explicit) } as Partial<Preprocess>
+  const says = ['scale', 'mean', 'std'].some((name) => Object.hasOwn(explicit, name))
+  if (!preset && !says) return undefined
+  const at = (pixel: number) =>
+    Array.from({ length: Math.max(mean.length, std.length) }, (_, c) => {
+      return (pixel * scale - (mean[c] ?? mean[0] ?? 0)) / (std[c] ?? std[0] ?? 1)
+    })
+  return [Math.min(...at(0)), Math.max(...at(255))]
+}
+
 const dropUndefined = (o: object): object => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined))
 
 const channels = (image: ImageShape) => (image.channels === 1 ? { channelOrder: 'gray' as const } : {})

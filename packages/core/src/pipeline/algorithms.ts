@@ -128,7 +128,9 @@ export async function adjustQuantized(
     const written = materialize(cloneModel(model), plan, params, { form: execution.form })
     return outputError(written, outputs, execution.load, run)
   }
-  let before = await measure()
+  // Without data there is nothing to measure on.
+  const judged = async () => (outputs.length > 0 ? measure() : undefined)
+  let before = await judged()
   for (const { algorithm, options } of list) {
     const kept = { model: cloneModel(model), params: new Map(params) }
     const { outcome, seconds } = await timed(algorithm.name, run, (progress) => {
@@ -139,12 +141,13 @@ export async function adjustQuantized(
       return (algorithm as QuantizedAlgorithm).apply(cx, options)
     })
     params = withBiases(model, plan, params)
-    const after = await measure()
-    const undone = (algorithm as QuantizedAlgorithm).undoneOnLoss === true && after < before
-    const record = { ...recordOf(algorithm, options, outcome, seconds), sqnr: { before, after } }
-    records.push({ ...record, ...(undone ? { undone } : {}) })
-    if (undone) warnLoss(algorithm.name, record.sqnr, run)
-    if (undone) ({ model, params } = kept)
+    const after = await judged()
+    const sqnr = before === undefined || after === undefined ? undefined : { before, after }
+    const loss = sqnr && sqnr.after < sqnr.before && (algorithm as QuantizedAlgorithm).undoneOnLoss ? sqnr : undefined
+    const measured = { ...(sqnr ? { sqnr } : {}), ...(loss ? { undone: true as const } : {}) }
+    records.push({ ...recordOf(algorithm, options, outcome, seconds), ...measured })
+    if (loss) warnLoss(algorithm.name, loss, run)
+    if (loss) ({ model, params } = kept)
     else before = after
   }
   return { plan, params, model, records }

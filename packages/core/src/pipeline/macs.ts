@@ -15,8 +15,13 @@ export async function macsOnData(model: Model, data: Dataset, run: Run): Promise
     }
   }
   inferShapes(sized, { ops: run.ops, trustDeclared: false })
-  const counts = [...sized.graph.nodes].flatMap((node): [string, number][] => {
-    const macs = nodeMacs(node, sized, run.ops)
+  return macsOf(sized, run)
+}
+
+/** The same where the model's own shapes tell it. */
+export function macsOf(model: Model, { ops }: Run): Map<string, number> {
+  const counts = [...model.graph.nodes].flatMap((node): [string, number][] => {
+    const macs = nodeMacs(node, model, ops)
     return macs === undefined ? [] : [[node.name, macs]]
   })
   return new Map(counts)

@@ -1,14 +1,14 @@
 import { normStatistics } from '../algorithms/index.ts'
 import { collectStats, requestsForPlan } from '../calibration/index.ts'
 import type { Dataset } from '../engine/index.ts'
-import { cloneModel, type Model } from '../ir/index.ts'
-import { checkStage } from '../passes/index.ts'
-import { materialize, type PlannerOptions, type QuantPlan, type Target } from '../quant/index.ts'
-import { formatDiagnostic, invariant } from '../util/index.ts'
+import type { Model } from '../ir/index.ts'
+import type { PlannerOptions, QuantPlan, Target } from '../quant/index.ts'
 import { type AlgorithmRecord, adjustQuantized, algorithmsFor, rewriteFloat } from './algorithms.ts'
-import { datasetFor, lookAt } from './data.ts'
+import { calibrationData, datasetFor, lookAt } from './data.ts'
 import { digested } from './data-digest.ts'
+import { produceWithoutData } from './data-free.ts'
 import { type Execution, executionFor } from './execution.ts'
+import { finish } from './finish.ts'
 import type { Candidate } from './judge.ts'
 import { latentTensors } from './latent-tensors.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
@@ -17,7 +17,7 @@ import type { QuantizeSettings } from './options.ts'
 import { referenceOutputs } from './output-error.ts'
 import { statsFor, warnOfThinStats } from './parameters.ts'
 import type { QuantizeOptions } from './quantize.ts'
-import { type Recipe, recipeOf, stampModel } from './recipe.ts'
+import type { Recipe } from './recipe.ts'
 import { candidateOf, checkData, checkOrigin, recordedChoice } from './replay.ts'
 import type { ProgressCallback, Run } from './run.ts'
 import { type Choice, searchPlan } from './search.ts'
@@ -38,6 +38,8 @@ export interface Produced extends Candidate {
   readonly samples: number
   readonly batchSize: number
   readonly execution: Execution
+  /** Ranges are those that BatchNormalization remembers; nothing can be measured. */
+  readonly dataFree?: true
 }
 
 /** A float network that is ready to be quantized in many ways: rewritten, and measured on its data. */
@@ -72,6 +74,7 @@ export async function calibrated(model: Model, options: QuantizeOptions, run: Ru
 /** Quantizes without measuring the result: what `quantize` reports on, and what is tried several times to find a good one. */
 export async function produce(model: Model, options: QuantizeOptions, run: Run): Promise<Produced> {
   const { recipe: replayed } = options
+  if (options.calibration.dataFree) return produceWithoutData(model, options, run)
   const ready = await calibrated(model, options, run)
   const { settings, target, execution, algorithms, looked, around, rewritten, float, first, macs, stats, plan } = ready
   const { data, batchSize } = looked
@@ -89,22 +92,20 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
     norms: rewritten.norms,
     execution,
   })
-  const quantized = await run.stage('write', () => write(adjusted.model, adjusted, execution, run))
   const { choice } = found
   const same = replayed?.dataDigest === dataDigest ? replayed : { data: data.toJSON(), inputs: looked.inputs }
   const facts = { model, settings, choice, batchSize, data: same.data, inputs: same.inputs, dataDigest, stats }
-  const recipe = recipeOf(facts, run)
-  stampModel(quantized, recipe)
   return {
-    ...{ model: quantized, reference: float, float: adjusted.model, plan: adjusted.plan, params: adjusted.params },
-    ...{ choice, recipe, data, batchSize, execution, samples: settings.samples },
+    ...(await finish(adjusted, facts, execution, run)),
+    ...{ reference: float, float: adjusted.model, plan: adjusted.plan, params: adjusted.params },
+    ...{ choice, data, batchSize, execution, samples: settings.samples },
     algorithms: [...rewritten.records, ...adjusted.records],
   }
 }
 
 /** The data of a run, looked at beside the normalization that folding takes away, and how many samples run together. */
 async function openData(original: Model, float: Model, options: QuantizeOptions, settings: QuantizeSettings, run: Run) {
-  const dataset = await datasetFor(options.calibration.data, float)
+  const dataset = await datasetFor(calibrationData(options.calibration), float)
   const data = digested(dataset)
   const inputs = await run.stage('check data', () => lookAt(original, data, run))
   const macs = await macsOnData(float, data, run)
@@ -138,10 +139,3 @@ function calibrate({ float, first, target, data, batchSize, settings, run, progr
 /** Histograms are sampled, unless the one observer that is asked for needs every element. */
 const elementsFor = ({ observer }: QuantizeSettings, { registries }: Run): { elements?: number } =>
   registries.observers[observer]?.exhaustive ? { elements: Number.POSITIVE_INFINITY } : {}
-
-function write(float: Model, { plan, params }: Candidate, { form }: Execution, run: Run): Model {
-  const model = materialize(cloneModel(float), plan, params, { form })
-  const found = checkStage(model, 'qdq', run.ops)
-  invariant(found.length === 0, () => `the quantized network is not sound: ${found.map(formatDiagnostic).join('; ')}`)
-  return model
-}

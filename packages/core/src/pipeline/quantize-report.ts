@@ -23,8 +23,13 @@ export interface QuantizeReport {
   /** Graphwise error of each tensor, in graph order. */
   readonly layers: readonly LayerError[]
   readonly worst: readonly LayerError[]
-  readonly calibration: { readonly data: string; readonly samples: number; readonly synthetic: boolean }
-  /** Errors of the outputs against float on the calibration data. */
+  readonly calibration: {
+    readonly data: string
+    readonly samples: number
+    readonly synthetic: boolean
+    readonly dataFree?: true
+  }
+  /** Errors of the outputs against float on the calibration data; of a data-free run, none. */
   readonly fidelity: Evaluation
   /** Scores on the evaluation data, if there are any. */
   readonly evaluation?: { readonly before: Evaluation; readonly after: Evaluation }
@@ -49,6 +54,7 @@ export interface Measured {
   readonly samples: number
   readonly options: QuantizeOptions
   readonly execution: Execution
+  readonly dataFree?: true
 }
 
 /** Samples for layer errors and output fidelity. */
@@ -56,9 +62,45 @@ const ANALYSIS_SAMPLES = 32
 
 /** Measures what quantization cost and bought. */
 export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
-  const { engine } = run
+  const { layers, fidelity } = m.dataFree ? unmeasured(m.data) : await onCalibration(m, run)
+  const evaluation = await evaluateBoth(m, run)
+  const timed = m.execution.isBackend && !m.dataFree
+  const latency = timed
+    ? await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, commonOptions(m, run)))
+    : undefined
+  const slowdown = latency && slowdownCause(latency, m.plan)
+  return {
+    bytes: { before: modelBytes(m.original), ...(m.execution.isBackend ? { after: modelBytes(m.quantized) } : {}) },
+    plan: summarizePlan(m.plan),
+    choice: m.choice,
+    algorithms: m.algorithms,
+    layers,
+    worst: worstLayers(layers),
+    calibration: {
+      data: m.data.name,
+      samples: Math.min(m.samples, m.data.length ?? m.samples),
+      synthetic: m.data.synthetic ?? false,
+      ...(m.dataFree ? { dataFree: true as const } : {}),
+    },
+    fidelity,
+    ...(evaluation ? { evaluation } : {}),
+    ...(latency ? { latency } : {}),
+    ...(slowdown === undefined ? {} : { slowdown }),
+    seconds: run.seconds,
+  }
+}
+
+const commonOptions = (m: Measured, { engine, signal }: Run) => ({
+  engine,
+  data: m.data,
+  batchSize: m.batchSize,
+  ...signal,
+})
+
+/** Errors on the data that calibration read. */
+async function onCalibration(m: Measured, run: Run) {
   const { load } = m.execution
-  const common = { engine, data: m.data, batchSize: m.batchSize, ...run.signal }
+  const common = commonOptions(m, run)
   // Both networks and all differences are alive in one run here.
   const batchSize = Math.ceil(m.batchSize / 8)
   const layers = await run.stage('analyze', (onProgress) =>
@@ -73,30 +115,14 @@ export async function measure(m: Measured, run: Run): Promise<QuantizeReport> {
   )
   const errors = { against: m.float, metrics: ['sqnr', 'cosine', 'max-error'], samples: ANALYSIS_SAMPLES }
   const fidelity = await scoreAs('compare outputs', m.quantized, { ...common, ...errors, load }, run)
-  const evaluation = await evaluateBoth(m, run)
-  const latency = m.execution.isBackend
-    ? await run.stage('time', () => measureLatency(m.original, m.quantized, m.data, common))
-    : undefined
-  const slowdown = latency && slowdownCause(latency, m.plan)
-  return {
-    bytes: { before: modelBytes(m.original), ...(m.execution.isBackend ? { after: modelBytes(m.quantized) } : {}) },
-    plan: summarizePlan(m.plan),
-    choice: m.choice,
-    algorithms: m.algorithms,
-    layers,
-    worst: worstLayers(layers),
-    calibration: {
-      data: m.data.name,
-      samples: Math.min(m.samples, m.data.length ?? m.samples),
-      synthetic: m.data.synthetic ?? false,
-    },
-    fidelity,
-    ...(evaluation ? { evaluation } : {}),
-    ...(latency ? { latency } : {}),
-    ...(slowdown === undefined ? {} : { slowdown }),
-    seconds: run.seconds,
-  }
+  return { layers, fidelity }
 }
+
+/** Without data nothing is known of errors. */
+const unmeasured = ({ name }: Dataset): { layers: LayerError[]; fidelity: Evaluation } => ({
+  layers: [],
+  fidelity: { data: name, samples: 0, metrics: {}, secondsPerSample: 0, synthetic: false, diagnostics: [] },
+})
 
 /** Scores of the float and the quantized network on evaluation data, where there are any. */
 export async function evaluateBoth(

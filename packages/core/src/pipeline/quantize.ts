@@ -4,6 +4,7 @@ import type { TraceEvent } from '../passes/index.ts'
 import type { Dispatch, Override, ParamsTable, QuantPlan } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
 import type { Data } from './data.ts'
+import type { DataFreeOptions } from './data-free.ts'
 import { prepareAndPlan } from './make-plan.ts'
 import { type Produced, produce } from './produce.ts'
 import { measure, type QuantizeReport } from './quantize-report.ts'
@@ -16,7 +17,10 @@ export interface QuantizeOptions extends RunOptions {
   /** Default the target's, which is `w8a8` mostly. */
   readonly scheme?: string
   readonly calibration: {
-    readonly data: Data
+    /** Needed unless the run is data-free. */
+    readonly data?: Data
+    /** Ranges from what BatchNormalization remembers: no data are read, and nothing is measured. */
+    readonly dataFree?: true | DataFreeOptions
     /** Default 128, evenly spread over the data. */
     readonly samples?: number
     /** `auto` (default) or a name from `OBSERVERS`. */

@@ -17,7 +17,7 @@ export function settingsOf(
 ): QuantizeSettings {
   const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, ...own } = options
   const { calibration, evaluation, recipe, allowOtherData: _a, ...rest } = own
-  const { data: _d, ...calibrate } = calibration ?? { data: undefined }
+  const { data: _d, dataFree: _n, ...calibrate } = calibration ?? {}
   const stated = { ...rest, ...calibrate }
   const given = recipe ? replayedSettings(recipe, stated) : stated
   const metrics = evaluation?.metrics

@@ -1,6 +1,6 @@
 import type { Model } from '../../ir/index.ts'
 import { FewbitError, type Level } from '../../util/index.ts'
-import { datasetFor } from '../data.ts'
+import { calibrationData, datasetFor } from '../data.ts'
 import { score } from '../evaluate.ts'
 import { joined, type Patch, patched, patchText } from '../patch.ts'
 import { type Produced, produce } from '../produce.ts'
@@ -132,7 +132,7 @@ class Clinic {
 
   static async open(model: Model, options: QuantizeOptions, run: Run): Promise<Clinic> {
     const { evaluation, calibration } = options
-    const data = await datasetFor(evaluation?.data ?? calibration.data, model)
+    const data = await datasetFor(evaluation?.data ?? calibrationData(calibration), model)
     const metric = evaluation?.metrics?.[0] ?? 'sqnr'
     const samples = evaluation?.samples ?? (evaluation ? undefined : SAMPLES)
     const limit = samples === undefined ? {} : { samples }

@@ -1,6 +1,7 @@
 import type { Model } from '../../ir/index.ts'
 import { type PlanSummary, summarizePlan } from '../../quant/index.ts'
 import { FewbitError, must } from '../../util/index.ts'
+import { calibrationData } from '../data.ts'
 import { targetOf } from '../make-plan.ts'
 import { type Patch, patched } from '../patch.ts'
 import { type Produced, produce } from '../produce.ts'
@@ -66,7 +67,7 @@ async function startClimb(model: Model, options: ClimbOptions, run: Run): Promis
   const own = quantizeOptions(options)
   const settings = settingsOf(own, run)
   const judge = await run.stage('evaluate float', () => judgement(model, options.metric, options.maxDrop, own, run))
-  const sources = [options.calibration.data, ...(options.evaluation ? [options.evaluation.data] : [])]
+  const sources = [calibrationData(options.calibration), ...(options.evaluation ? [options.evaluation.data] : [])]
   const described = sources.map((data) => ('toJSON' in data ? data.toJSON() : { name: data.name }))
   const [first, second] = described.map((data) => JSON.stringify(data))
   if (first === second) warnOfSameData(run)
@@ -191,7 +192,7 @@ class Climber {
       ...(ops ? { ops } : {}),
       ...(extensions ? { extensions } : {}),
     }
-    return { ...host, calibration: { data: calibration.data }, recipe: must(recipe, 'recipe of a trial') }
+    return { ...host, calibration: { data: calibrationData(calibration) }, recipe: must(recipe, 'recipe of a trial') }
   }
 
   async #sensitivity(): Promise<readonly string[]> {
