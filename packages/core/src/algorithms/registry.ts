@@ -1,3 +1,4 @@
+import { adaround } from './adaround.ts'
 import type { Algorithm } from './algorithm.ts'
 import { batchnormReestimation } from './batchnorm-reestimation.ts'
 import { biasCorrection } from './bias-correction.ts'
@@ -12,6 +13,7 @@ export type Algorithms = Readonly<Record<string, Algorithm>>
 export const ALGORITHMS = {
   cle,
   gptq,
+  adaround,
   'coordinate-descent': coordinateDescent,
   'bias-correction': biasCorrection,
   'batchnorm-reestimation': batchnormReestimation,

@@ -62,7 +62,7 @@ async function outputs(model: Model, feeds: readonly Feeds[]): Promise<number[][
 const squaredError = (a: readonly number[][], b: readonly number[][]): number =>
   a.flat().reduce((sum, v, i) => sum + (v - (b.flat()[i] as number)) ** 2, 0)
 
-describe.each(['gptq', 'coordinate-descent'])('%s', (name) => {
+describe.each(['gptq', 'adaround', 'coordinate-descent'])('%s', (name) => {
   it.each(['w4', 'w4a8'])('leaves weights on their grids (%s)', async (scheme) => {
     const { model, float, params, plan } = await rounded(network(), name, {}, scheme)
     const [written, weights] = [valuesByName(model.graph), valuesByName(float.graph)]

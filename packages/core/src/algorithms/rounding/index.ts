@@ -1,3 +1,5 @@
+export { adaroundModel } from './adaround-graph.ts'
+export { type AdaroundSettings, adaroundLayer } from './adaround-layer.ts'
 export * from './descend.ts'
 export * from './fit-scales.ts'
 export * from './nearest-plane.ts'
