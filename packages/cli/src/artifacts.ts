@@ -31,13 +31,25 @@ export function destinationFor(output: string, input: string): Destination {
   const path = isFolder ? output.replace(/[/\\]+$/, '') || output : output
   if (isFolder) checkFolder(path)
   else checkWritable(path)
-  if (!isFolder && existsSync(path) && realpathSync(path) === realpathSync(input)) {
-    throw problem('OUTPUT_IS_INPUT', 'the result would replace the model that it is made from', {
-      at: { option: 'output', file: path },
-      fix: 'choose another path with -o',
-    })
-  }
+  if (!isFolder) refuseInput(path, input, 'output')
   return { kind: isFolder ? 'folder' : 'file', path }
+}
+
+/**
+ * That a page can be written into a file is found out before the work.
+ * @throws FewbitError FILE_*; OUTPUT_IS_INPUT for the file of a model.
+ */
+export function checkPage(path: string, inputs: readonly string[]): void {
+  checkWritable(path)
+  for (const input of inputs) refuseInput(path, input, 'html')
+}
+
+function refuseInput(path: string, input: string, option: string): void {
+  if (!existsSync(path) || realpathSync(path) !== realpathSync(input)) return
+  throw problem('OUTPUT_IS_INPUT', 'the result would replace the model that it is made from', {
+    at: { option, file: path },
+    fix: option === 'output' ? 'choose another path with -o' : `choose another path with --${option}`,
+  })
 }
 
 /** Base name of the artefacts of a model: its file without the suffix. */
@@ -113,7 +125,8 @@ const movedToFolder = (path: string, folder: string, count: number): Diagnostic 
   fix: 'name a folder with -o',
 })
 
-function writeText(path: string, text: string): void {
+/** All of the text or nothing. */
+export function writeText(path: string, text: string): void {
   writeAtomically(path, (sink) => sink.write(encodeUtf8(`${text}\n`)))
 }
 

@@ -1,7 +1,9 @@
 import { METRICS, type MetricName } from '@fewbit/core/analysis'
 import { analyze } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
+import { renderReport } from '@fewbit/report'
 import { type Command, Option } from 'commander'
+import { checkPage, writeText } from '../artifacts.ts'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
 import { renderAnalysis } from '../render/analysis.ts'
@@ -12,12 +14,14 @@ interface Flags extends DataFlags {
   layerwise?: true | 'split'
   evalData?: string
   metric?: string[]
+  html?: string
 }
 
 const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
+  const { samples, layerwise, evalData, metric, html } = flags
+  if (html !== undefined) checkPage(html, [floatFile, quantizedFile])
   const reference = await loadModel(floatFile)
   const candidate = await loadModel(quantizedFile)
-  const { samples, layerwise, evalData, metric } = flags
   const evaluation = evalData === undefined ? undefined : await openData(evalData, reference, flags, cx)
   const result = await analyze(reference, candidate, {
     ...cx.run,
@@ -27,7 +31,10 @@ const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantiz
     ...(layerwise ? { layerwise } : {}),
     ...(evaluation ? { evaluation: { data: evaluation, ...(metric ? { metrics: metric } : {}) } } : {}),
   })
-  return { json: { ...result.report, command: commandLine() }, text: renderAnalysis(result) }
+  const report = { ...result.report, command: commandLine() }
+  if (html !== undefined) writeText(html, renderReport(report))
+  const wrote = html === undefined ? [] : [`wrote ${html}`]
+  return { json: report, text: [renderAnalysis(result), ...wrote].join('\n') }
 }
 
 /** How the program was called, quoted for a shell. */
@@ -58,10 +65,11 @@ export function analyzeCommand(program: Command, invocation: Invocation): void {
     .addOption(
       new Option('--metric <name...>', 'scores on --eval-data').choices(labelled.map(([name]) => name as MetricName)),
     )
+    .option('--html <file>', 'also write everything into one HTML file that needs no network')
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
-      '\nExample:\n  fewbit analyze model.onnx model.int8.onnx --data calib/ --preset imagenet --layerwise',
+      '\nExample:\n  fewbit analyze model.onnx model.int8.onnx --data calib/ --preset imagenet --layerwise --html report.html',
     )
   withDataFlags(command).action(action(invocation, body))
 }
