@@ -6,6 +6,7 @@ import { algorithmsCommand } from './commands/algorithms.ts'
 import { allocateCommand } from './commands/allocate.ts'
 import { analyzeCommand } from './commands/analyze.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { exportCommand } from './commands/export.ts'
 import { inspectCommand } from './commands/inspect.ts'
@@ -29,6 +30,7 @@ const COMMANDS = [
   quantizeCommand,
   allocateCommand,
   analyzeCommand,
+  doctorCommand,
   whyCommand,
   lintCommand,
   exportCommand,

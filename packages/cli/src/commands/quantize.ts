@@ -9,9 +9,9 @@ import {
   quantize,
 } from '@fewbit/core/pipeline'
 import { encodeUtf8 } from '@fewbit/core/util'
-import { checkWritable, loadModel, saveModel, writeAtomically } from '@fewbit/engine-node'
+import { checkWritable, loadModel, writeAtomically } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { artifactName, type Destination, destinationFor, formsFor, type Written, writeExport } from '../artifacts.ts'
+import { artifactName, destinationFor, formsFor, type Written } from '../artifacts.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
 import { EXIT } from '../failure.ts'
@@ -21,6 +21,7 @@ import { loadRecipe } from '../recipe-file.ts'
 import { renderLadder } from '../render/ladder.ts'
 import { summarizePlanText } from '../render/plan.ts'
 import { renderQuantization } from '../render/quantization.ts'
+import { writeResult } from '../write-result.ts'
 import { collect, withQuantizeFlags } from './quantize-flags.ts'
 import { planOptions, type QuantizeFlags, quantizeOptions, replayOptions } from './quantize-options.ts'
 
@@ -39,20 +40,6 @@ const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
   const exported = exportArtifacts(result, { ...forms, name: artifactName(file) })
   const written = await writeResult(result, exported, destination)
   return report(file, result, exported, written)
-}
-
-/** A backend that reads no ONNX is simulated by one, which `evaluate` and `analyze` take. */
-async function writeResult(result: QuantizeResult, exported: Export, destination: Destination): Promise<Written> {
-  const { kind, path } = destination
-  const isModel = exported.artifacts.length === 1 && exported.artifacts[0]?.kind === 'model'
-  if (kind === 'folder' || isModel || !/\.onnx$/i.test(path)) return writeExport(exported, destination, result)
-  await saveModel(result.model, path)
-  const message = `${result.plan.target} reads other files: this one simulates it, for evaluate and analyze`
-  const fix = 'name a folder with -o to get what the backend reads'
-  return {
-    output: path,
-    diagnostics: [{ code: 'OUTPUT_SIMULATION', level: 'warning', message, at: { file: path }, fix }],
-  }
 }
 
 function report(input: string, result: QuantizeResult, exported: Export, written: Written): CommandResult {

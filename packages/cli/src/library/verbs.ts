@@ -10,7 +10,10 @@ import {
   calibrationData,
   climb as climbOn,
   type Data,
+  type DoctorOptions,
+  type DoctorResult,
   datasetFor,
+  doctor as doctorOn,
   type EvaluateOptions,
   type Evaluation,
   type ExportedModel,
@@ -113,6 +116,7 @@ const ALLOCATE = {
   solver: true,
   ...QUANTIZE_ANEW,
 } satisfies OptionNames<AllocateOptions>
+const DOCTOR = { apply: true, ...QUANTIZE } satisfies OptionNames<DoctorOptions>
 const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
@@ -179,6 +183,15 @@ export async function quantize(model: Model, options: OnNode<QuantizeOptions>): 
 export async function climb(model: Model, options: OnNode<ClimbOptions>): Promise<ClimbResult> {
   checkOptions(options, CLIMB)
   return climbOn(model, withEngine(await spread(model, options)))
+}
+
+/**
+ * Quantizes, examines the network, and names from a closed list what is wrong with it, where, what helps, and what that does.
+ * @throws FewbitError OPTION_UNKNOWN, and what `quantize` throws.
+ */
+export async function doctor(model: Model, options: OnNode<DoctorOptions>): Promise<DoctorResult> {
+  checkOptions(options, DOCTOR)
+  return doctorOn(model, withEngine(await spread(model, options)))
 }
 
 /** The options with calibration data that stand for the whole set. */

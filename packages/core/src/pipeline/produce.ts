@@ -1,5 +1,5 @@
 import { normStatistics } from '../algorithms/index.ts'
-import { collectStats, requestsForPlan } from '../calibration/index.ts'
+import { collectStats, requestsForPlan, type StatRequest } from '../calibration/index.ts'
 import type { Dataset } from '../engine/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { PlannerOptions, QuantPlan, Target } from '../quant/index.ts'
@@ -131,10 +131,17 @@ function calibrate({ float, first, target, data, batchSize, settings, run, progr
   const total = Math.min(samples, data.length ?? samples)
   const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)
   const tensors = [...first.tensors, ...latentTensors(float, first, target)]
-  const requests = requestsForPlan({ ...first, tensors }, run.registries.observers)
+  const asked = requestsForPlan({ ...first, tensors }, run.registries.observers)
+  // A search may try any observer on any tensor, whatever an override says of the node that makes it.
+  const requests = settings.observer === 'auto' ? asked.map(withHistogram) : asked
   const options = { samples, batchSize, onProgress, ...elementsFor(settings, run), ...run.signal }
   return collectStats(float, run.engine, data, requests, options)
 }
+
+const withHistogram = (request: StatRequest): StatRequest => ({
+  ...request,
+  wants: [...new Set([...request.wants, 'histogram' as const])],
+})
 
 /** Histograms are sampled, unless the one observer that is asked for needs every element. */
 const elementsFor = ({ observer }: QuantizeSettings, { registries }: Run): { elements?: number } =>

@@ -92,6 +92,12 @@ describe('what the search leaves in float', () => {
     expect(plan.nodes.find((n) => n.node === 'fc')?.decision).toBe('integer')
   })
 
+  it('may make others choose the range of what an override had an observer for', async () => {
+    const overrides = [{ match: { name: 'fc' }, observer: 'minmax' }]
+    const { report } = await choose(outlierHead(), pictures(), { overrides })
+    expect(report.choice.floatNodes).toContain('fc')
+  })
+
   it('stays within the share of arithmetic that may be spent', async () => {
     const { plan, report } = await choose(fourHeads(), memoryData(normalData({ x: [1, 16, 8, 8] }, 32)))
     const macs = (pick: (name: string) => boolean) =>
