@@ -306,8 +306,7 @@ export function networksNamed(names: readonly string[]): readonly Network[] {
   return names.length === 0 ? NETWORKS : names.flatMap((name) => name.split(',')).map(networkNamed)
 }
 
-/** Labelled data that no calibration reads, one thousand samples at most, for benches that score many variants of a classifier. */
-export async function labelledTest(name: string, model: Model): Promise<Dataset> {
-  if (name === 'mnist') return pick(await open('mnist/test.npz', model, { preset: 'raw' }), (i) => i >= 200 && i < 1200)
+/** Labelled pictures that no calibration reads, a thousand of them, for benches that score many variants of a classifier. */
+export async function labelledTest(model: Model): Promise<Dataset> {
   return pick(await open('cifar10/test_jpeg2000.npz', model, NORMALIZED), (i) => i < 1000)
 }
