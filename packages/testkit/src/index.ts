@@ -1,3 +1,4 @@
+export * from './apply-rewrite.ts'
 export * from './conformance.ts'
 export * from './contracts/index.ts'
 export * from './counting-engine.ts'

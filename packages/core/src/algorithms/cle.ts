@@ -36,7 +36,7 @@ export const cle: FloatAlgorithm<CleOptions> = {
     iterations: { summary: 'sweeps over the network at most', default: 50, least: 1 },
     threshold: {
       summary: 'channels whose weights are below this share of the largest in their layer stay as they are',
-      default: 1e-3,
+      default: 0.01,
       least: 0,
       most: 1,
     },

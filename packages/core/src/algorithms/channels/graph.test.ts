@@ -1,12 +1,24 @@
 import { nodeEngine } from '@fewbit/engine-node'
-import { batchNorm, newModel, normal, outputError, randomCnn, randomFeeds, runModel, STEP_NAMES } from '@fewbit/testkit'
+import {
+  batchNorm,
+  newModel,
+  normal,
+  outputError,
+  randomCnn,
+  randomFeeds,
+  runModel,
+  STEP_NAMES,
+  uniform,
+} from '@fewbit/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { attribute, cloneModel, type GraphBuilder, type Model, Tensor, tensorType, type Value } from '../../ir/index.ts'
 import { defaultOps } from '../../ops/index.ts'
 import { inferShapesPass, runPasses } from '../../passes/index.ts'
 import { Diagnostics, type Rng, rng } from '../../util/index.ts'
+import { ABSORBING_RULES } from './absorbing-rules.ts'
 import { channelGraph, scaleChannels, scaleNorms } from './graph.ts'
+import { CHANNEL_RULES } from './rules.ts'
 
 const { float, int, ints } = attribute
 const engine = nodeEngine({ threads: 1 })
@@ -54,6 +66,12 @@ const STEPS: Record<string, (b: GraphBuilder, x: Value, r: Rng) => Value> = {
   addPicture: (b, x, r) => b.op('Add', [x, b.constant('k', normal(r, [8, 8]))]),
   norm: (b, x, r) => batchNorm(b, x, C, r),
   times: (b, x, r) => b.op('Mul', [x, b.constant('k', normal(r, [C, 1, 1]))]),
+  over: (b, x, r) => b.op('Div', [x, b.constant('k', uniform(r, [C, 1, 1], 0.5, 2))]),
+  rms: (b, x, r) => {
+    const mean = b.op('ReduceMean', [b.op('Mul', [x, x])], { axes: ints([1]) })
+    const shared = b.op('Div', [x, b.op('Sqrt', [b.op('Abs', [mean])])])
+    return b.op('Mul', [shared, b.constant('gamma', normal(r, [1, C, 1, 1]))])
+  },
   gate: (b, x, r) => b.op('Mul', [b.op('Sigmoid', [b.op('GlobalAveragePool', [conv(b, x, r)])]), conv(b, x, r)]),
   twoFactors: (b, x, r) => b.op('Mul', [conv(b, x, r), conv(b, x, r)]),
   square: (b, x) => b.op('Mul', [x, x]),
@@ -113,18 +131,18 @@ function network(names: readonly string[], seed: number): Model {
 }
 
 /** Any positive factor for every class that is free. */
-async function scaledAtRandom(model: Model, seed: number) {
+async function scaledAtRandom(model: Model, seed: number, rules = CHANNEL_RULES) {
   const copy = cloneModel(model)
   await runPasses(copy, [inferShapesPass], { ops: defaultOps, diagnostics: new Diagnostics(), trace: () => {} })
-  const graph = channelGraph(copy, defaultOps)
+  const graph = channelGraph(copy, defaultOps, rules)
   const r = rng(seed)
   const factors = Float64Array.from({ length: graph.classes.count }, () => 4 ** (2 * r.next() - 1))
   const factor = (id: number) => (graph.classes.find(id) === 0 ? 1 : (factors[graph.classes.find(id)] as number))
   return { copy, graph, factor, changed: scaleChannels(graph, factor) }
 }
 
-async function deviation(model: Model, seed: number) {
-  const scaled = await scaledAtRandom(model, seed)
+async function deviation(model: Model, seed: number, rules = CHANNEL_RULES) {
+  const scaled = await scaledAtRandom(model, seed, rules)
   const feeds = randomFeeds(model, seed)
   const error = outputError(await runModel(engine, model, feeds), await runModel(engine, scaled.copy, feeds))
   return { ...scaled, error }
@@ -134,7 +152,7 @@ async function deviation(model: Model, seed: number) {
 const ROUNDED = 5e-5
 
 describe('scaling channels by any factors', () => {
-  const blocking = new Set(['relu6', 'sigmoid', 'square', 'mixed', 'filled', 'attention'])
+  const blocking = new Set(['relu6', 'sigmoid', 'square', 'rms', 'mixed', 'filled', 'attention', 'kept'])
 
   it.each(Object.keys(STEPS))('keeps the outputs across %s', async (name) => {
     const { error, changed } = await deviation(network([name], 3), 7)
@@ -142,13 +160,23 @@ describe('scaling channels by any factors', () => {
     // The step lies between the first and the second convolution, the head behind them is free in any case.
     expect(changed.length).toBeGreaterThanOrEqual(2)
     const first = changed.some((node) => node === [...(node.graph?.nodes ?? [])][0])
-    expect(first).toBe(!blocking.has(name) && name !== 'kept')
+    expect(first).toBe(!blocking.has(name))
+  })
+
+  it.each(['times', 'over', 'norm', 'rms'])('lets constants take up scales across %s', async (name) => {
+    const { error, graph } = await deviation(network([name], 3), 7, ABSORBING_RULES)
+    expect(error).toBeLessThan(ROUNDED)
+    const factors = graph.constants.filter(({ role }) => role === 'factor')
+    expect(factors.length).toBe(1)
+    const free = (side: (i: number) => number) => graph.classes.find(side(0)) !== 0
+    expect(free((factors[0] as (typeof factors)[0]).up)).toBe(true)
   })
 
   it('keeps the outputs of any network of such steps', async () => {
     const steps = fc.array(fc.constantFrom(...Object.keys(STEPS)), { minLength: 2, maxLength: 6 })
     const property = fc.asyncProperty(steps, fc.nat(1000), async (names, seed) => {
-      expect((await deviation(network(names, seed), seed)).error).toBeLessThan(ROUNDED)
+      const rules = seed % 2 === 0 ? CHANNEL_RULES : ABSORBING_RULES
+      expect((await deviation(network(names, seed), seed, rules)).error).toBeLessThan(ROUNDED)
     })
     await fc.assert(property, { numRuns: 40, seed: 5 })
   })

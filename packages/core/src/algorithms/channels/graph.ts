@@ -95,3 +95,13 @@ export function scaleNorms(
     norms.set(value.name, { mean: moments.mean.map(scaled), std: moments.std.map((s, c) => Math.abs(scaled(s, c))) })
   }
 }
+
+/** The values whose classes change along one axis only, with that axis: those whose channels can be measured. */
+export function labelledAxes({ labels, classes }: ChannelGraph): Map<Value, number> {
+  const found = new Map<Value, number>()
+  for (const [value, { dims, ids }] of labels) {
+    const axes = dims.flatMap((d, i) => (d > 1 ? [i] : []))
+    if (axes.length === 1 && ids.some((id) => classes.find(id) !== 0)) found.set(value, axes[0] as number)
+  }
+  return found
+}

@@ -18,7 +18,7 @@ export type ChannelRule = (node: Node, t: Tracer) => boolean
 
 const FLOATS = ['float32', 'float64', 'float16']
 
-const constantOf = (value: Value | null | undefined, t: Tracer): Tensor | undefined => {
+export const constantOf = (value: Value | null | undefined, t: Tracer): Tensor | undefined => {
   const tensor = t.cx.constant(value)
   return tensor && FLOATS.includes(tensor.dtype) ? tensor : undefined
 }
