@@ -37,10 +37,10 @@ export const adaround: QuantizedAlgorithm<AdaroundOptions> = {
   async apply(cx, options) {
     const session = await cx.engine.load(adaroundModel())
     try {
-      return await roundLayers(cx, options, async (problem) => {
-        if (options.scales !== 'fixed') searchScales(problem, { ...options, activationOrder: true })
+      return await roundLayers(cx, options, async (problem, _, scales) => {
+        if (scales !== 'fixed') searchScales(problem, { ...options, activationOrder: true })
         const codes = await adaroundLayer(problem, session, options, cx.signal)
-        if (options.scales === 'refit') refitScales(problem, codes)
+        if (scales === 'refit') refitScales(problem, codes)
         return codes
       })
     } finally {

@@ -28,10 +28,10 @@ export const coordinateDescent: QuantizedAlgorithm<DescentOptions> = {
   ownBiases: true,
   options: OPTIONS,
   apply: (cx, options) =>
-    roundLayers(cx, options, async (problem, start) => {
+    roundLayers(cx, options, async (problem, start, scales) => {
       const codes =
-        options.start === 'gptq' ? startCodes(problem, options.scales, { ...options, activationOrder: true }) : start
-      descendInTurns(problem, codes, options.scales === 'refit')
+        options.start === 'gptq' ? startCodes(problem, scales, { ...options, activationOrder: true }) : start
+      descendInTurns(problem, codes, scales === 'refit')
       return codes
     }),
 }

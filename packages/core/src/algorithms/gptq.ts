@@ -23,9 +23,9 @@ export const gptq: QuantizedAlgorithm<GptqOptions> = {
   ownBiases: true,
   options: OPTIONS,
   apply: (cx, options) =>
-    roundLayers(cx, options, async (problem) => {
-      const codes = startCodes(problem, options.scales, options)
-      if (options.scales === 'refit') refitScales(problem, codes)
+    roundLayers(cx, options, async (problem, _, scales) => {
+      const codes = startCodes(problem, scales, options)
+      if (scales === 'refit') refitScales(problem, codes)
       return codes
     }),
 }

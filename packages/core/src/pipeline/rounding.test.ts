@@ -87,6 +87,19 @@ describe.each(['gptq', 'adaround', 'coordinate-descent'])('%s', (name) => {
     expect(await error({})).toBeLessThan(0.3 * nearest)
   })
 
+  it('leaves scales powers of two where the backend shifts', async () => {
+    const { params, plan } = await quantize(network(), {
+      engine,
+      target: 'fpga-pot',
+      calibration: { data: memoryData(SAMPLES), observer: 'minmax' },
+      algorithms: [name],
+    })
+    const weights = plan.tensors.filter((t) => t.role === 'weight')
+    const scales = weights.flatMap(({ group }) => must(params.get(group), 'parameters').scale)
+    expect(scales.length).toBeGreaterThan(0)
+    expect(scales.filter((s) => !Number.isInteger(Math.log2(s)))).toEqual([])
+  })
+
   it('makes channel means of a layer’s outputs exact, if it may use the bias', async () => {
     const { model, b } = newModel()
     const x = b.input('x', tensorType('float32', ['N', 4, 8, 8]))

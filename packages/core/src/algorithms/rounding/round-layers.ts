@@ -19,8 +19,12 @@ export interface LayerDetails {
   readonly rounded: number
 }
 
-/** Chooses the codes of one layer, and may change the problem's scales. */
-export type RoundLayer = (problem: RoundingProblem, start: CodeMatrix, layer: WeightedLayer) => Promise<CodeMatrix>
+/** Chooses the codes of one layer and, unless they are fixed, its scales. */
+export type RoundLayer = (
+  problem: RoundingProblem,
+  start: CodeMatrix,
+  scales: SharedOptions['scales'],
+) => Promise<CodeMatrix>
 
 /**
  * Collects second moments of the layers' inputs, rounds layer by layer and writes weights, scales and biases back.
@@ -93,7 +97,8 @@ async function roundLayer({ cx, layer, weight, moments, options, round }: LayerT
   const nearest = { codes: roundToNearest(problem), scale: problem.scale.slice() }
   const errors = rowObjectives(problem, nearest.codes)
   const now = codesOf(layer, must(layer.weight.constant, 'weight'), params)
-  const codes = await round(problem, now, layer)
+  // A power of two is a shift on the backend and stays one.
+  const codes = await round(problem, now, params.spec.powerOfTwo ? 'fixed' : options.scales)
   const left = keepBetter(problem, codes, nearest, errors)
   const final = paramsOf(params, problem)
   cx.params.set(group, final)
