@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fixture } from '@fewbit/testkit'
 import { saveModel } from 'fewbit'
 import { describe, expect, it } from 'vitest'
@@ -16,6 +16,16 @@ describe('fewbit doctor', () => {
     expect(out).toContain('quantized for qnn, w4a8: sqnr')
     expect(out).toContain('Weights have too few bits to be rounded to the nearest code (coarse-weights)')
     expect(out).toMatch(/tried alone(, and no gain)?: sqnr \d/)
+  })
+
+  it('writes a page with the analysis of the network that was examined, and what was found', async () => {
+    const page = work.at('doctor.html')
+    const { code, out } = await examine('--target', 'qnn', '--scheme', 'w4a8', '--html', page)
+    expect(code).toBe(0)
+    expect(out).toContain(`wrote ${page}`)
+    const html = readFileSync(page, 'utf8')
+    expect(html).toContain('"cause":"coarse-weights"')
+    expect(html).toContain('"format":"fewbit-analysis"')
   })
 
   it('writes the network that the remedies make', async () => {

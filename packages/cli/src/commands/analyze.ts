@@ -1,11 +1,13 @@
 import { METRICS, type MetricName } from '@fewbit/core/analysis'
-import { analyze } from '@fewbit/core/pipeline'
+import { allocationFront, analyze } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
 import { renderReport } from '@fewbit/report'
 import { type Command, Option } from 'commander'
 import { checkPage, writeText } from '../artifacts.ts'
 import { action, type CommandBody, type Invocation } from '../command.ts'
+import { commandLine } from '../command-line.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
+import { readText } from '../read-text.ts'
 import { renderAnalysis } from '../render/analysis.ts'
 
 interface Flags extends DataFlags {
@@ -15,10 +17,11 @@ interface Flags extends DataFlags {
   evalData?: string
   metric?: string[]
   html?: string
+  allocation?: string
 }
 
 const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
-  const { samples, layerwise, evalData, metric, html } = flags
+  const { samples, layerwise, evalData, metric, html, allocation } = flags
   if (html !== undefined) checkPage(html, [floatFile, quantizedFile])
   const reference = await loadModel(floatFile)
   const candidate = await loadModel(quantizedFile)
@@ -31,17 +34,12 @@ const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantiz
     ...(layerwise ? { layerwise } : {}),
     ...(evaluation ? { evaluation: { data: evaluation, ...(metric ? { metrics: metric } : {}) } } : {}),
   })
-  const report = { ...result.report, command: commandLine() }
+  const pareto = allocation === undefined ? {} : allocationFront(readText(allocation), allocation)
+  const report = { ...result.report, ...pareto, command: commandLine() }
   if (html !== undefined) writeText(html, renderReport(report))
   const wrote = html === undefined ? [] : [`wrote ${html}`]
   return { json: report, text: [renderAnalysis(result), ...wrote].join('\n') }
 }
-
-/** How the program was called, quoted for a shell. */
-const commandLine = (): string =>
-  ['fewbit', ...process.argv.slice(2)].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoted(word))).join(' ')
-
-const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
 export function analyzeCommand(program: Command, invocation: Invocation): void {
   const labelled = Object.entries(METRICS).filter(([, { needs }]) => needs === 'labels')
@@ -65,6 +63,7 @@ export function analyzeCommand(program: Command, invocation: Invocation): void {
     .addOption(
       new Option('--metric <name...>', 'scores on --eval-data').choices(labelled.map(([name]) => name as MetricName)),
     )
+    .option('--allocation <file>', 'what fewbit allocate wrote: its front of size and error goes into the report')
     .option('--html <file>', 'also write everything into one HTML file that needs no network')
     .option('--json', 'print one JSON document')
     .addHelpText(

@@ -1,9 +1,21 @@
-import { type DoctorResult, doctor, exportArtifacts } from '@fewbit/core/pipeline'
-import { problem } from '@fewbit/core/util'
+import type { AnalysisReport } from '@fewbit/core/analysis'
+import type { Model } from '@fewbit/core/ir'
+import {
+  analysisFindings,
+  analyze,
+  type DoctorResult,
+  datasetFor,
+  doctor,
+  exportArtifacts,
+  type QuantizeOptions,
+} from '@fewbit/core/pipeline'
+import { must, problem } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
+import { renderReport } from '@fewbit/report'
 import type { Command } from 'commander'
-import { artifactName, destinationFor, formsFor } from '../artifacts.ts'
+import { artifactName, checkPage, destinationFor, formsFor, writeText } from '../artifacts.ts'
 import { action, type CommandBody, type CommandContext, type Invocation } from '../command.ts'
+import { commandLine } from '../command-line.ts'
 import { withDataFlags } from '../data-flags.ts'
 import { renderDiagnosis } from '../render/diagnosis.ts'
 import { wroteText } from '../render/quantization.ts'
@@ -14,21 +26,46 @@ import { type QuantizeFlags, quantizeOptions } from './quantize-options.ts'
 interface Flags extends Omit<QuantizeFlags, 'output'> {
   apply?: boolean
   output?: string
+  html?: string
 }
 
 const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
-  const { apply = false, output, ...rest } = flags
+  const { apply = false, output, html, ...rest } = flags
+  if (html !== undefined) checkPage(html, [file])
   const destination = apply ? destinationFor(outputOf(output), file) : undefined
   if (!apply && output !== undefined) throw unused()
   const model = await loadModel(file)
   const options = await quantizeOptions(cx, model, { ...rest, output: output ?? '' })
   const result = await doctor(model, { ...options, apply })
   const written = destination && (await write(result, destination, file, cx))
-  const text = renderDiagnosis(result.diagnosis)
+  if (html !== undefined) writeText(html, renderReport(await page(model, result, options, file)))
+  const text = [renderDiagnosis(result.diagnosis), ...(html === undefined ? [] : ['', `wrote ${html}`])].join('\n')
   return {
     json: { model: file, ...result.diagnosis, ...(written ? { output: written.output } : {}) },
     text: written ? `${text}\n\n${wroteText(written.output, written.files)}` : text,
   }
+}
+
+/** The analysis of the network that was examined, with what was found. */
+async function page(
+  model: Model,
+  { diagnosis, examined }: DoctorResult,
+  { calibration, evaluation, ...run }: QuantizeOptions,
+  file: string,
+): Promise<AnalysisReport> {
+  const { engine, signal, onProgress, extensions } = run
+  const { report } = await analyze(model, examined.model, {
+    engine,
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(extensions ? { extensions } : {}),
+    ...(evaluation ? { evaluation } : {}),
+    data: await datasetFor(must(calibration.data, 'calibration data'), model),
+    layerwise: true,
+    quantization: examined,
+    names: { float: file, quantized: `${file}, quantized for ${diagnosis.target}` },
+  })
+  return { ...report, findings: analysisFindings(diagnosis), command: commandLine() }
 }
 
 async function write(
@@ -72,6 +109,7 @@ export function doctorCommand(program: Command, invocation: Invocation): void {
     .argument('<model>', 'the float ONNX file')
     .option('--apply', 'take the remedies together that help, and write the network')
     .option('-o, --output <path>', 'with --apply: a .onnx file, or a folder for all that the backend reads')
+    .option('--html <file>', 'also write all of it into one HTML file that needs no network')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
   withDataFlags(withQuantizeFlags(command, invocation)).action(action(invocation, body))

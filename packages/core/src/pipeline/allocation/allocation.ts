@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ParetoReport, SensitivityEntry } from '../../analysis/index.ts'
+import { analysisSchema, type ParetoReport, type SensitivityEntry } from '../../analysis/index.ts'
 import type { Override } from '../../quant/index.ts'
 import { problem } from '../../util/index.ts'
 import type { Evaluation } from '../evaluate.ts'
@@ -105,4 +105,16 @@ export function allocationOptions(allocation: DecidedAllocation): Omit<QuantizeO
     PLANNING.flatMap((key) => (settings[key] === undefined ? [] : [[key, settings[key]]])),
   )
   return { ...kept, overrides: [...own, ...(settings.overrides as readonly Override[])] }
+}
+
+const frontSchema = z.looseObject({ format: z.literal('fewbit-allocation'), pareto: analysisSchema.shape.pareto })
+
+/**
+ * The front of budgets and errors that an allocation was chosen from, for a report; nothing where none was swept.
+ * @throws FewbitError ALLOCATION_FORMAT
+ */
+export function allocationFront(json: string, file?: string): { readonly pareto?: ParetoReport } {
+  parseAllocation(json, file)
+  const { pareto } = frontSchema.parse(JSON.parse(json))
+  return pareto ? { pareto } : {}
 }

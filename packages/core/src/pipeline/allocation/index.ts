@@ -1,6 +1,7 @@
 export { type AllocateOptions, type AllocateResult, allocate } from './allocate.ts'
 export {
   type Allocation,
+  allocationFront,
   allocationOptions,
   type BudgetReport,
   type DecidedAllocation,

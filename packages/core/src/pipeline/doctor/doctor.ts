@@ -1,3 +1,4 @@
+import type { AnalysisFinding } from '../../analysis/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { FewbitError, type Level } from '../../util/index.ts'
 import { calibrationData, datasetFor } from '../data.ts'
@@ -53,6 +54,8 @@ export interface Diagnosis {
 
 export interface DoctorResult {
   readonly diagnosis: Diagnosis
+  /** The network that was examined, for `analyze`. */
+  readonly examined: Pick<Produced, 'model' | 'float' | 'reference' | 'plan' | 'params'>
   /** With `apply`: the network with all that helped. */
   readonly quantized?: QuantizeResult
 }
@@ -87,10 +90,30 @@ export async function doctor(model: Model, options: DoctorOptions): Promise<Doct
     score: before,
     findings: tried.map(({ finding }) => finding),
   }
-  if (!apply) return { diagnosis }
+  const { model: quantizedModel, float, reference, plan, params } = made
+  const examined = { model: quantizedModel, float, reference, plan, params }
+  if (!apply) return { diagnosis, examined }
   const { cure, made: best } = await run.stage('apply', () => clinic.combine(tried, { made, score: before }))
   const quantized = await report(model, best, own, run)
-  return { diagnosis: { ...diagnosis, ...(cure ? { cure } : {}) }, quantized }
+  return { diagnosis: { ...diagnosis, ...(cure ? { cure } : {}) }, examined, quantized }
+}
+
+/** Places of one cause that a report names. */
+const PLACES = 3
+
+/** What was found in the form of an analysis: one entry for each of the worst places. */
+export function analysisFindings({ findings }: Diagnosis): AnalysisFinding[] {
+  return findings.flatMap(({ cause, title, level, symptoms, fix, flags, effect }) =>
+    symptoms.slice(0, PLACES).map(({ at, evidence }) => ({
+      cause,
+      title,
+      level,
+      at: { ...at },
+      evidence: { ...evidence },
+      fix: flags ? `${fix}: ${flags}` : fix,
+      ...(effect ? { effect: { ...effect } } : {}),
+    })),
+  )
 }
 
 interface Case {
