@@ -10,6 +10,7 @@ import { coordinateDescent } from './coordinate-descent.ts'
 import { gptq } from './gptq.ts'
 import { relu6ToRelu } from './relu6-to-relu.ts'
 import { scaleFolding } from './scale-folding.ts'
+import { scaleSearch } from './scale-search.ts'
 import { smoothquant } from './smoothquant.ts'
 import { weightSplit } from './weight-split.ts'
 
@@ -26,6 +27,7 @@ export const ALGORITHMS = {
   'weight-split': weightSplit,
   'channel-split': channelSplit,
   'scale-folding': scaleFolding,
+  'scale-search': scaleSearch,
   gptq,
   adaround,
   'coordinate-descent': coordinateDescent,

@@ -10,19 +10,26 @@ import {
   timesGram,
 } from './rounding-problem.ts'
 
-/** Shares of the scales that are tried first, and the steps about the best of them that are tried then. */
-const SHARES = [1, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4]
-const STEPS = [-0.04, -0.02, 0.02, 0.04]
+/**
+ * Shares of the scales that are tried; the smallest ones are for layers whose outermost weights meet inputs that are always zero. Then thirds of the
+ * way from the best share to its neighbours are tried.
+ */
+const SHARES = [1, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05]
+/** Where scales are powers of two. */
+const HALVES = [1, 0.5, 0.25, 0.125]
 
 /**
- * Shrinks scales to where the rounded layer's output error is least: outermost weights are cut off so that the others lie on a finer grid. Each share
- * is judged by what GPTQ makes of it. Scales of one row go together, and rows that have scales in common.
+ * Shrinks scales to where the rounded layer's output error is least. Each share is judged by what GPTQ makes of it. Scales of one row go together,
+ * and rows that have scales in common.
  * @returns the codes on the scales that were found.
  */
 export function searchScales(problem: RoundingProblem, options: NearestPlaneOptions): CodeMatrix {
   const planes = planesOf(problem, options)
   const codes = new Int32Array(rowsOf(problem) * problem.terms)
-  for (const rows of rowSets(problem)) shrink(problem, planes, rows, codes)
+  const planeOfRow = (row: number) => planes[Math.floor(row / problem.rows)] as Plane
+  for (const rows of rowSets(problem)) {
+    shrink(problem, rows, () => rows.reduce((sum, row) => sum + roundRow(problem, planeOfRow(row), row, codes), 0))
+  }
   return codes
 }
 
@@ -32,27 +39,28 @@ function planesOf(problem: RoundingProblem, options: NearestPlaneOptions): Plane
   )
 }
 
-function shrink(problem: RoundingProblem, planes: readonly Plane[], rows: readonly number[], codes: CodeMatrix): void {
-  const { scale } = problem
+/**
+ * Shrinks the scales of some rows by a common share: outermost weights are cut off so that the others lie on a finer grid.
+ * @param judge rounds the rows on the scales as they are, and says what error is left. It is called last on the scales that were found.
+ * @returns that error.
+ */
+export function shrink(problem: RoundingProblem, rows: readonly number[], judge: () => number): number {
+  const { scale, powerOfTwo } = problem
   const params = paramsOfRows(problem, rows)
   const before = params.map((p) => scale[p] as number)
-  const set = (share: number) => {
+  const judgeAt = (share: number): number => {
     for (const [i, p] of params.entries()) scale[p] = Math.fround(share * (before[i] as number))
+    return judge()
   }
-  const judge = (share: number): number => {
-    set(share)
-    return rows.reduce((sum, row) => {
-      const plane = planes[Math.floor(row / problem.rows)] as Plane
-      return sum + roundRow(problem, plane, row, codes)
-    }, 0)
-  }
-  const coarse = leastOf(SHARES, judge)
-  const { share } = leastOf(
-    STEPS.map((step) => coarse.share + step),
-    judge,
-    coarse,
-  )
-  judge(share)
+  if (powerOfTwo) return judgeAt(leastOf(HALVES, judgeAt).share)
+  const coarse = leastOf(SHARES, judgeAt)
+  return judgeAt(leastOf(between(coarse.share), judgeAt, coarse).share)
+}
+
+function between(share: number): number[] {
+  const i = SHARES.indexOf(share)
+  const neighbours = [SHARES[i - 1] ?? 1.08, SHARES[i + 1] ?? 0]
+  return neighbours.flatMap((other) => [share + (other - share) / 3, share + (2 * (other - share)) / 3])
 }
 
 interface Judged {
@@ -70,7 +78,7 @@ function leastOf(shares: readonly number[], judge: (share: number) => number, fi
 }
 
 /** The scales of some rows. */
-function paramsOfRows({ param, terms }: RoundingProblem, rows: readonly number[]): number[] {
+export function paramsOfRows({ param, terms }: RoundingProblem, rows: readonly number[]): number[] {
   return [...new Set(rows.flatMap((row) => [...param.subarray(row * terms, (row + 1) * terms)]))]
 }
 
@@ -79,7 +87,13 @@ function paramsOfRows({ param, terms }: RoundingProblem, rows: readonly number[]
  * zero points, and 0 elsewhere. A scale that would leave the positive numbers stays.
  */
 export function refitScales(problem: RoundingProblem, codes: CodeMatrix): void {
-  for (const rows of rowSets(problem)) for (const p of paramsOfRows(problem, rows)) refit(problem, codes, rows, p)
+  for (const rows of rowSets(problem)) refitRows(problem, codes, rows)
+}
+
+/** The same for the scales of some rows. Powers of two stay. */
+export function refitRows(problem: RoundingProblem, codes: CodeMatrix, rows: readonly number[]): void {
+  if (problem.powerOfTwo) return
+  for (const p of paramsOfRows(problem, rows)) refit(problem, codes, rows, p)
 }
 
 function refit(problem: RoundingProblem, codes: CodeMatrix, rows: readonly number[], p: number): void {

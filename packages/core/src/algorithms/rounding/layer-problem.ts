@@ -38,6 +38,7 @@ export function layerProblem(
     zeroPoint: Float64Array.from(params.zeroPoint),
     quantMin: params.spec.quantMin,
     quantMax: params.spec.quantMax,
+    powerOfTwo: params.spec.powerOfTwo !== undefined,
   }
   const { cross, floatSum } = moments
   if (cross && floatSum) {

@@ -19,6 +19,8 @@ export interface RoundingProblem {
   readonly zeroPoint: Float64Array
   readonly quantMin: number
   readonly quantMax: number
+  /** Scales have to stay powers of two. */
+  readonly powerOfTwo?: boolean
 }
 
 /** Codes of a problem, [groups · rows, K]. */
