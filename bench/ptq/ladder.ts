@@ -82,7 +82,10 @@ async function measure(network: Network, target: string, scheme: string): Promis
 }
 
 function show({ network, target, float, met, seconds = 0, trials = [], refused }: Row): void {
-  if (refused !== undefined) return console.log(`${network} ${target}: ${refused.split('\n')[0]}`)
+  if (refused !== undefined) {
+    console.log(`${network} ${target}: ${refused.split('\n')[0]}`)
+    return
+  }
   console.log(
     `${network} ${target}: float ${float?.toFixed(2)}, floor ${met ? 'met' : 'MISSED'} in ${seconds.toFixed(1)} s`,
   )

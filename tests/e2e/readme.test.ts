@@ -53,7 +53,7 @@ describe.skipIf(!isBuilt)('the blocks of the README', () => {
   it.concurrent('in a shell, one after the other, and print what is shown', async () => {
     for (const block of others) await run(block)
     expect(existsSync(join(work, 'int8.onnx'))).toBe(true)
-  })
+  }, 240_000)
 
   it.concurrent('in the library', async () => {
     const code = blocks.find((block) => block.language === 'ts')?.text ?? ''

@@ -130,6 +130,7 @@ class Climber {
       algorithms: this.#run.registries.algorithms,
       given: settings.algorithms.map(({ name }) => name),
       mayKeepFloat: target.fallback !== 'none',
+      shifts: target.activations.powerOfTwo !== undefined,
       richer: richerScheme(settings.scheme, target),
       sensitivity: () => this.#sensitivity(),
     }

@@ -16,6 +16,8 @@ export interface Outlook {
   readonly given: readonly string[]
   /** False where the backend runs integers only. */
   readonly mayKeepFloat: boolean
+  /** Scales of activations are powers of two, which have an observer of their own. */
+  readonly shifts: boolean
   /** The scheme with more bits that the backend can hold, if there is one. */
   readonly richer: string | undefined
   /** Quantized nodes with products, the most sensitive first. */
@@ -38,6 +40,9 @@ const DOUBLING = 2
  */
 export async function* steps(outlook: () => Outlook): AsyncGenerator<Step> {
   yield { rung: 'observers', what: 'ranges by observers', patch: {} }
+  if (outlook().shifts) {
+    yield { rung: 'observers', what: 'powers of two by squared error', patch: { observer: 'pot-search' } }
+  }
   for (const { rung, names } of METHODS) {
     const { patch, algorithms, given } = outlook()
     const had = new Set([...given, ...(patch.algorithms ?? []).map(({ name }) => name)])
