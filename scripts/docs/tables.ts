@@ -72,10 +72,11 @@ function operatorTable(ops: readonly OpDescription[]): string {
     tick(op.shapes),
     tick(op.values),
     tick(op.macs),
+    tick(op.gradient),
     op.roles.join(', '),
     op.traits.join(', '),
   ])
-  return table(['operator', 'versions', 'shapes', 'values', 'MACs', 'inputs', 'traits'], rows)
+  return table(['operator', 'versions', 'shapes', 'values', 'MACs', 'gradient', 'inputs', 'traits'], rows)
 }
 
 const OPERATORS_HEAD = `# Operators
@@ -84,7 +85,7 @@ Written by \`npm run docs\` from \`packages/core/src/ops/defs\`; a test checks t
 
 An operator that is not listed passes through untouched and stays in float. *Versions* are the opsets in which the definition
 changed. *Shapes*: types and shapes of outputs are inferred. *Values*: small results of shape arithmetic are computed. *MACs*:
-multiply-accumulates are counted. *Inputs*: how quantization sees each input, the last role repeating where inputs are variadic;
+multiply-accumulates are counted. *Gradient*: it can be differentiated ([autodiff](autodiff.md)). *Inputs*: how quantization sees each input, the last role repeating where inputs are variadic;
 inputs that are not listed are parameters, which are never quantized. *Traits*: structural facts that shared code asks for
 (\`packages/core/src/ops/traits.ts\` says what each means). Whether a backend runs an operator in integers is the target's
 business: see [targets/onnxruntime.md](targets/onnxruntime.md).

@@ -11,6 +11,8 @@ import {
   algorithmContract,
   type ContractCheck,
   exporterContract,
+  GRADIENT_CASES,
+  gradientContract,
   observerContract,
   opContract,
   passContract,
@@ -22,6 +24,18 @@ const engine = nodeEngine({ threads: 1 })
 describe('operators', () => {
   it.each([...defaultOps].map((def) => [`${def.domain}::${def.type}`, def] as const))('%s', async (_, def) => {
     for (const check of opContract(def)) await check.run()
+  })
+})
+
+const DIFFERENTIABLE = [...defaultOps].filter((def) => def.grad && def.domain === '')
+
+describe('gradients', () => {
+  it.each(DIFFERENTIABLE.map((def) => [def.type, def] as const))('%s', async (_, def) => {
+    for (const check of gradientContract(def, engine)) await check.run()
+  })
+  it('have no cases without a rule', () => {
+    const known = DIFFERENTIABLE.map((def) => def.type)
+    expect(Object.keys(GRADIENT_CASES).filter((type) => !known.includes(type))).toEqual([])
   })
 })
 

@@ -15,10 +15,11 @@ const body =
       tick(op.shapes),
       tick(op.values),
       tick(op.macs),
+      tick(op.gradient),
       op.roles.join(', '),
       op.traits.join(', '),
     ])
-    const head = ['operator', 'versions', 'shapes', 'values', 'MACs', 'inputs', 'traits']
+    const head = ['operator', 'versions', 'shapes', 'values', 'MACs', 'gradient', 'inputs', 'traits']
     return { json: list, text: table(head, rows) }
   }
 

@@ -69,6 +69,11 @@ export class GraphBuilder {
     return outputs
   }
 
+  /** A value with a free name, for an output that a node did not give so far. */
+  value(base: string, type?: ValueType): Value {
+    return new Value(this.#names.value(base), type)
+  }
+
   /** An initializer. */
   constant(name: string, tensor: Tensor): Value {
     return this.graph.addInitializer(this.#names.value(name), tensor)

@@ -1,4 +1,5 @@
 import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, ValueType } from '../ir/index.ts'
+import type { GradContext, Gradients } from './gradient.ts'
 import type { InputRole, QuantTraits } from './traits.ts'
 
 /** One attribute's schema. `required` ones have no default; `optional` ones may be absent without one. */
@@ -84,6 +85,11 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
   readonly constant: Facet<[cx: InferContext<S>], Tensor | undefined>
   /** Multiply-accumulates of the node, from its types; undefined while shapes are open. */
   readonly macs: Facet<[cx: InferContext<S>, outputs: readonly (Shape | undefined)[]], number | undefined>
+  /**
+   * Writes the gradient by each input as graph, from the gradients of the outputs. Called with the operator in a version of
+   * `GRADIENT_OPSET` or later. Absent: the operator cannot be differentiated.
+   */
+  readonly grad: Facet<[cx: GradContext<NoInfer<S>>], Gradients>
   readonly quant: QuantTraits
   /** The operator as an ONNX function in the text form, for engines that do not know it: `function mine::Op <…> (x) => (y) { … }`. */
   readonly body: string | undefined
@@ -117,6 +123,7 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     elements: undefined,
     constant: undefined,
     macs: undefined,
+    grad: undefined,
     quant: {},
     body: undefined,
     evaluate: undefined,

@@ -16,6 +16,8 @@ export interface OpDescription {
   readonly values: boolean
   /** Multiply-accumulates are counted. */
   readonly macs: boolean
+  /** It can be differentiated, by all inputs that are floats. */
+  readonly gradient: boolean
   /** How quantization sees each input, the last role repeating where inputs are variadic. */
   readonly roles: readonly string[]
   readonly traits: readonly string[]
@@ -38,6 +40,7 @@ function describeOp(def: OpDef): OpDescription {
     shapes: def.infer !== undefined,
     values: def.elements !== undefined || def.constant !== undefined,
     macs: def.macs !== undefined,
+    gradient: def.grad !== undefined,
     roles: quant.roles ?? [],
     traits: [...(quant.traits ?? []), ...range],
   }

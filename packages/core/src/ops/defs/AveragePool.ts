@@ -1,5 +1,6 @@
 import { from, int, ints } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { averagePoolGrad } from '../grads/pool.ts'
 import { ceilMode, poolAttrs, poolShape } from '../shared/pool-shape.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -15,5 +16,6 @@ export const AveragePool = defineOp({
     dilations: from(19, ints([])),
   },
   infer: (cx) => [typed(cx, poolShape(cx, cx.attrs))],
+  grad: averagePoolGrad,
   quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous', 'channelwise'] },
 })

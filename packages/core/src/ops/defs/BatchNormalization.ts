@@ -1,5 +1,6 @@
 import { float, from, int, until } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { batchNormGrad } from '../grads/normalization.ts'
 import { typed } from '../shared/rules.ts'
 
 const TRAINING_OUTPUTS = ['Y', 'mean?', 'var?', 'saved_mean?', 'saved_var?']
@@ -21,5 +22,6 @@ export const BatchNormalization = defineOp({
     const statistics = typed(cx, cx.input(3)?.shape, undefined, 3)
     return [typed(cx, cx.input(0)?.shape), ...Array(Math.max(0, cx.outputCount - 1)).fill(statistics)]
   },
+  grad: batchNormGrad,
   quant: { roles: ['activation', 'parameter'] },
 })

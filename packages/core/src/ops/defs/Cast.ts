@@ -2,6 +2,7 @@ import type { Dim, TensorType } from '../../ir/index.ts'
 import { type DType, dtypeInfo, isInteger } from '../../util/index.ts'
 import { from, int, string } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { castGrad } from '../grads/select.ts'
 import { dtypeAttr } from '../shared/data-rules.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -13,6 +14,7 @@ export const Cast = defineOp({
   attrs: { to: int(), saturate: from(19, int(1)), round_mode: from(24, string('up')) },
   infer: (cx) => [typed(cx, cx.input(0)?.shape, dtypeAttr(cx, cx.attrs.to))],
   elements: (cx) => castElements(cx, dtypeAttr(cx, cx.attrs.to)),
+  grad: castGrad,
 })
 
 export const CastLike = defineOp({

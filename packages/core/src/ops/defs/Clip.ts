@@ -1,5 +1,6 @@
 import { float, until } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { clipGrad } from '../grads/select.ts'
 import { likeInput } from '../shared/rules.ts'
 
 /** Largest finite float32: the bounds' defaults until they became inputs. */
@@ -19,5 +20,6 @@ export const Clip = defineOp({
     if (typeof low !== 'number' || typeof high !== 'number') return undefined
     return cx.elements(0)?.map((x) => (typeof x === 'number' ? Math.min(high, Math.max(low, x)) : null))
   },
+  grad: clipGrad,
   quant: { roles: ['activation', 'fill', 'fill'], traits: ['fusable-activation'] },
 })

@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { concatGrad } from '../grads/layout.ts'
 import { unifyShapes, withDim } from '../shared/data-rules.ts'
 import { addDims, dimsConflict, normalizeAxis } from '../shared/dims.ts'
 import { range } from '../shared/flat-elements.ts'
@@ -18,6 +19,7 @@ export const Concat = defineOp({
     const lists = range(cx.inputCount).map((i) => cx.elements(i))
     return lists.every((list) => list !== undefined) ? lists.flat() : undefined
   },
+  grad: concatGrad,
   quant: { roles: ['activation'], traits: ['same-scale-inputs'] },
 })
 

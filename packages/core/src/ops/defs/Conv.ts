@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { convGrad } from '../grads/conv.ts'
 import { convShape, groupedConvAttrs } from '../shared/conv-shape.ts'
 import { filterSize, macsPerOutput } from '../shared/products.ts'
 import { typed } from '../shared/rules.ts'
@@ -11,6 +12,7 @@ export const Conv = defineOp({
   attrs: groupedConvAttrs,
   infer: (cx) => [typed(cx, convShape(cx))],
   macs: (cx, [y]) => macsPerOutput(y, filterSize(cx.input(1)?.shape)),
+  grad: convGrad,
   quant: { roles: ['activation', 'weight', 'bias'], traits: ['accumulates'] },
   weightChannelAxis: () => 0,
 })

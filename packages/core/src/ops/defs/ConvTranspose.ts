@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { ints } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { convTransposeGrad } from '../grads/conv.ts'
 import { kernelDims, windowAxis, windowOf } from '../shared/conv-geometry.ts'
 import { groupedConvAttrs } from '../shared/conv-shape.ts'
 import { dimsConflict, mulDims, openShape } from '../shared/dims.ts'
@@ -18,6 +19,7 @@ export const ConvTranspose = defineOp({
   attrs,
   infer: (cx) => [typed(cx, outputShape(cx))],
   macs: (cx) => macsPerOutput(cx.input(0)?.shape, filterSize(cx.input(1)?.shape)),
+  grad: convTransposeGrad,
   quant: { roles: ['activation', 'weight', 'bias'], traits: ['accumulates'] },
   weightChannelAxis: () => 1,
 })

@@ -1,6 +1,7 @@
 import { tensorType } from '../../ir/index.ts'
 import { float, from, int, optional, until } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { dropoutGrad } from '../grads/select.ts'
 import { typed } from '../shared/rules.ts'
 
 /** The mask was of the data's type before version 10 and is boolean since. */
@@ -15,5 +16,6 @@ export const Dropout = defineOp({
     const output = typed(cx, cx.input(0)?.shape)
     return [output, cx.version < 10 ? output : tensorType('bool', cx.input(0)?.shape)]
   },
+  grad: dropoutGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving', 'impure'] },
 })

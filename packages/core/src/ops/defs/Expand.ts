@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { expandGrad } from '../grads/layout.ts'
 import { broadcastShapes } from '../shared/broadcast.ts'
 import { shapeFrom } from '../shared/data-rules.ts'
 import { typed } from '../shared/rules.ts'
@@ -9,5 +10,6 @@ export const Expand = defineOp({
   inputs: ['input', 'shape'],
   outputs: ['output'],
   infer: (cx) => [typed(cx, broadcastShapes(cx, [cx.input(0)?.shape, shapeFrom(cx, 1)]))],
+  grad: expandGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })

@@ -1,5 +1,6 @@
 import { int } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { reshapeGrad } from '../grads/layout.ts'
 import { sizeOf } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -17,5 +18,6 @@ export const Flatten = defineOp({
     if (axis > shape.length || axis < -shape.length) cx.mismatch(`axis ${axis} is outside rank ${shape.length}`)
     return [typed(cx, [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis))])]
   },
+  grad: reshapeGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving'] },
 })

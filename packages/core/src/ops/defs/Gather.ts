@@ -1,6 +1,7 @@
 import type { Dim } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { gatherElementsGrad, gatherGrad } from '../grads/pieces.ts'
 import { knownElements, normalizeAxis } from '../shared/dims.ts'
 import { shapeOfMinRank, typed } from '../shared/rules.ts'
 
@@ -18,6 +19,7 @@ export const Gather = defineOp({
     return [typed(cx, [...data.slice(0, axis), ...indices, ...data.slice(axis + 1)])]
   },
   elements: (cx) => gatherElements(cx),
+  grad: gatherGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 
@@ -34,5 +36,6 @@ export const GatherElements = defineOp({
   outputs: ['output'],
   attrs: { axis: int(0) },
   infer: (cx) => [typed(cx, cx.input(1)?.shape)],
+  grad: gatherElementsGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })

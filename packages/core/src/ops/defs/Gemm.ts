@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { float, int } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { gemmGrad } from '../grads/products.ts'
 import { dimsConflict } from '../shared/dims.ts'
 import { macsPerOutput } from '../shared/products.ts'
 import { shapeOfRank, typed } from '../shared/rules.ts'
@@ -19,6 +20,7 @@ export const Gemm = defineOp({
     return [typed(cx, [rows, columns])]
   },
   macs: (cx, [y]) => macsPerOutput(y, oriented(cx.input(0)?.shape, cx.attrs.transA)[1]),
+  grad: gemmGrad,
   quant: { roles: ['activation', 'weight', 'bias'], traits: ['accumulates'] },
   weightChannelAxis: ({ transB }) => (transB ? 0 : 1),
 })

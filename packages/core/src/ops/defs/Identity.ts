@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { passGrad } from '../grads/select.ts'
 
 export const Identity = defineOp({
   type: 'Identity',
@@ -8,5 +9,6 @@ export const Identity = defineOp({
   infer: (cx) => [cx.inputType(0)],
   elements: (cx) => cx.elements(0),
   constant: (cx) => cx.constant(0),
+  grad: passGrad,
   quant: { roles: ['activation'], traits: ['identity', 'scale-preserving', 'elementwise', 'positively-homogeneous'] },
 })

@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { matmulGrad } from '../grads/products.ts'
 import { macsPerOutput, matmulShape } from '../shared/products.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -9,6 +10,7 @@ export const MatMul = defineOp({
   outputs: ['Y'],
   infer: (cx) => [typed(cx, matmulShape(cx, cx.input(0)?.shape, cx.input(1)?.shape))],
   macs: (cx, [y]) => macsPerOutput(y, cx.input(0)?.shape?.at(-1)),
+  grad: matmulGrad,
   quant: { roles: ['activation', 'weight'], traits: ['accumulates'] },
   weightChannelAxis: (_, rank) => rank - 1,
 })

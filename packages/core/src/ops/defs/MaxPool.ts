@@ -1,6 +1,7 @@
 import { tensorType } from '../../ir/index.ts'
 import { from, int, ints } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { maxPoolGrad } from '../grads/pool.ts'
 import { ceilMode, poolAttrs, poolShape } from '../shared/pool-shape.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -20,5 +21,6 @@ export const MaxPool = defineOp({
     const shape = poolShape(cx, cx.attrs)
     return [typed(cx, shape), tensorType('int64', shape)]
   },
+  grad: maxPoolGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving', 'channelwise'] },
 })

@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { preluGrad } from '../grads/select.ts'
 import { likeInput } from '../shared/rules.ts'
 
 /** The slope broadcasts to the input, never the other way round. */
@@ -8,5 +9,6 @@ export const PRelu = defineOp({
   inputs: ['X', 'slope'],
   outputs: ['Y'],
   infer: likeInput,
+  grad: preluGrad,
   quant: { roles: ['activation', 'activation'], traits: ['positively-homogeneous'] },
 })

@@ -1,6 +1,7 @@
 import type { Shape } from '../../ir/index.ts'
 import { float, ints, string, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { padGrad } from '../grads/pieces.ts'
 import { given } from '../shared/data-rules.ts'
 import { addDims, knownElements, normalizeAxes, openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
@@ -14,6 +15,7 @@ export const Pad = defineOp({
   before: { 18: { inputs: ['data', 'pads', 'constant_value?'] }, 11: { inputs: ['data'] } },
   infer: (cx) => [typed(cx, padShape(cx, cx.attrs.pads))],
   // Not scale-preserving: the constant is an element of its own.
+  grad: padGrad,
   quant: { roles: ['activation', 'parameter', 'fill', 'parameter'] },
 })
 

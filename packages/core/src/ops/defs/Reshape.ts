@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { from, int } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { reshapeGrad } from '../grads/layout.ts'
 import { lengthOf } from '../shared/data-rules.ts'
 import { openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
@@ -13,6 +14,7 @@ export const Reshape = defineOp({
   attrs: { allowzero: from(14, int(0)) },
   infer: (cx) => [typed(cx, reshape(cx, cx.attrs.allowzero === 1))],
   elements: (cx) => cx.flatElements(0),
+  grad: reshapeGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

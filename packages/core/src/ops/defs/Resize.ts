@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { float, from, int, ints, optional, string } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { resizeGrad } from '../grads/resize.ts'
 import { normalizeAxes, openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
 import { scaleDim, scalesOf } from '../shared/scaled-shape.ts'
@@ -27,6 +28,7 @@ export const Resize = defineOp({
   before: { 11: { inputs: ['X', 'scales'] }, 13: { inputs: ['X', 'roi', 'scales', 'sizes?'] } },
   attrs,
   infer: (cx) => [typed(cx, resizedShape(cx))],
+  grad: resizeGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving', 'channelwise'] },
 })
 

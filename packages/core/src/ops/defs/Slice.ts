@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { ints, optional, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { sliceGrad } from '../grads/pieces.ts'
 import { given } from '../shared/data-rules.ts'
 import { knownElements, normalizeAxes, openShape } from '../shared/dims.ts'
 import { sliceFlat } from '../shared/flat-elements.ts'
@@ -17,6 +18,7 @@ export const Slice = defineOp({
   before: { 10: { inputs: ['data'] } },
   infer: (cx) => [typed(cx, sliceShape(cx))],
   elements: sliceElements,
+  grad: sliceGrad,
   quant: {
     roles: ['activation', 'parameter', 'parameter', 'parameter', 'parameter'],
     traits: ['scale-preserving'],

@@ -1,6 +1,7 @@
 import type { Dim, ValueType } from '../../ir/index.ts'
 import { from, int, ints, optional, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { splitGrad } from '../grads/layout.ts'
 import { given, withDim } from '../shared/data-rules.ts'
 import { normalizeAxis } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
@@ -15,6 +16,7 @@ export const Split = defineOp({
   attrs,
   before: { 13: { inputs: ['input'] } },
   infer: splitTypes,
+  grad: splitGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

@@ -1,6 +1,7 @@
 import type { Shape } from '../../ir/index.ts'
 import { ints, optional, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { reshapeGrad } from '../grads/layout.ts'
 import { lengthOf, listOf } from '../shared/data-rules.ts'
 import { normalizeAxes, openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
@@ -14,6 +15,7 @@ export const Squeeze = defineOp({
   before: { 13: { inputs: ['data'] } },
   infer: (cx) => [typed(cx, squeeze(cx, cx.attrs.axes))],
   elements: (cx) => cx.elements(0),
+  grad: reshapeGrad,
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

@@ -1,6 +1,7 @@
 import type { Shape } from '../../ir/index.ts'
 import { ints, optional } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { transposeGrad } from '../grads/layout.ts'
 import { openShape } from '../shared/dims.ts'
 import { transposeFlat } from '../shared/flat-elements.ts'
 import { typed } from '../shared/rules.ts'
@@ -16,6 +17,7 @@ export const Transpose = defineOp({
     const shape = cx.input(0)?.shape
     return transposeFlat(cx.flatElements(0), shape, cx.attrs.perm ?? reversed(shape?.length ?? 0))
   },
+  grad: transposeGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving'] },
 })
 

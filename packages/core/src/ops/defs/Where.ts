@@ -1,4 +1,5 @@
 import { defineOp } from '../define-op.ts'
+import { whereGrad } from '../grads/select.ts'
 import { broadcastElements, broadcastShapes } from '../shared/broadcast.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -16,5 +17,6 @@ export const Where = defineOp({
       if (typeof condition === 'number') return condition !== 0 ? x : y
       return x === y ? x : null
     }),
+  grad: whereGrad,
   quant: { roles: ['parameter', 'activation', 'activation'], traits: ['elementwise'] },
 })

@@ -2,6 +2,7 @@ import type { Dim } from '../../ir/index.ts'
 import { tensorType } from '../../ir/index.ts'
 import { int, string } from '../attrs.ts'
 import { type AttrSchema, defineOp, type InferContext, type OpDef } from '../define-op.ts'
+import { BINARY_GRADS } from '../grads/binary.ts'
 import { type ElementRule, elementRule } from '../shared/arithmetic.ts'
 import { broadcastShapes } from '../shared/broadcast.ts'
 import { addDims, mulDims, subDims } from '../shared/dims.ts'
@@ -12,6 +13,7 @@ interface Binary {
   readonly attrs?: AttrSchema
   readonly elements?: ElementRule
   readonly traits?: readonly Trait[]
+  readonly grad?: OpDef['grad']
 }
 
 const broadcastInputs = (cx: InferContext) =>
@@ -23,7 +25,11 @@ const broadcastInputs = (cx: InferContext) =>
 /** Before version 7 the second operand was stretched to the first one's shape, at `axis`. */
 const binaryShape = (cx: InferContext) => (cx.version < 7 ? cx.input(0)?.shape : broadcastInputs(cx))
 
-const binary = (type: string, since: readonly number[], { attrs = {}, elements, traits = [] }: Binary = {}): OpDef =>
+const binary = (
+  type: string,
+  since: readonly number[],
+  { attrs = {}, elements, traits = [], grad }: Binary = {},
+): OpDef =>
   defineOp({
     type,
     since,
@@ -31,6 +37,7 @@ const binary = (type: string, since: readonly number[], { attrs = {}, elements, 
     outputs: ['C'],
     attrs,
     elements,
+    grad,
     infer: (cx) => [typed(cx, binaryShape(cx)) ?? typed(cx, binaryShape(cx), undefined, 1)],
     quant: { roles: ['activation', 'activation'], traits: ['elementwise', ...traits] },
   })
@@ -52,13 +59,18 @@ const comparison = (type: string, since: readonly number[], elements: ElementRul
     quant: { traits: ['elementwise'] },
   })
 
-const variadic = (type: string, since: readonly number[], combine?: (...operands: number[]) => number): OpDef =>
+const variadic = (
+  type: keyof typeof BINARY_GRADS,
+  since: readonly number[],
+  combine?: (...operands: number[]) => number,
+): OpDef =>
   defineOp({
     type,
     since,
     inputs: ['data...'],
     outputs: ['result'],
     infer: (cx) => [typed(cx, broadcastInputs(cx))],
+    grad: BINARY_GRADS[type],
     elements: combine && ((cx) => elementRule(combine, cx.inputCount, onlyOperand)(cx)),
     quant: { roles: ['activation'], traits: ['elementwise'] },
   })
@@ -87,6 +99,7 @@ const modulo: ElementRule = (cx) =>
 
 export const ARITHMETIC: readonly OpDef[] = [
   binary('Add', [1, 6, 7, 13, 14], {
+    grad: BINARY_GRADS.Add,
     elements: elementRule(
       (a = 0, b = 0) => a + b,
       2,
@@ -94,6 +107,7 @@ export const ARITHMETIC: readonly OpDef[] = [
     ),
   }),
   binary('Sub', [1, 6, 7, 13, 14], {
+    grad: BINARY_GRADS.Sub,
     elements: elementRule(
       (a = 0, b = 0) => a - b,
       2,
@@ -101,14 +115,18 @@ export const ARITHMETIC: readonly OpDef[] = [
     ),
   }),
   binary('Mul', [1, 6, 7, 13, 14], {
+    grad: BINARY_GRADS.Mul,
     elements: elementRule(
       (a = 0, b = 0) => a * b,
       2,
       (a = null, b = null) => mulDims(a, b),
     ),
   }),
-  binary('Div', [1, 6, 7, 13, 14], { elements: elementRule((a = 0, b = 0) => a / b, 2, divideDims) }),
-  binary('Pow', [1, 7, 12, 13, 15], { elements: elementRule((a = 0, b = 0) => a ** b, 2) }),
+  binary('Div', [1, 6, 7, 13, 14], {
+    grad: BINARY_GRADS.Div,
+    elements: elementRule((a = 0, b = 0) => a / b, 2, divideDims),
+  }),
+  binary('Pow', [1, 7, 12, 13, 15], { grad: BINARY_GRADS.Pow, elements: elementRule((a = 0, b = 0) => a ** b, 2) }),
   binary('Mod', [10, 13], { attrs: { fmod: int(0) }, elements: modulo }),
   variadic('Min', [1, 6, 8, 12, 13], Math.min),
   variadic('Max', [1, 6, 8, 12, 13], Math.max),

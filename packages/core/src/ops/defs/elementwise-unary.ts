@@ -2,6 +2,7 @@ import { roundHalfEven } from '../../util/index.ts'
 import { float, int, string } from '../attrs.ts'
 import type { AttrSchema, OpDef } from '../define-op.ts'
 import { defineOp } from '../define-op.ts'
+import { unaryGrad } from '../grads/unary.ts'
 import { type ElementRule, elementRule } from '../shared/arithmetic.ts'
 import { likeInput, likeInputOf } from '../shared/rules.ts'
 import type { QuantTraits, Trait } from '../traits.ts'
@@ -20,7 +21,7 @@ function unary(type: string, since: readonly number[], row: Unary = {}): OpDef {
   const { attrs = {}, traits = [], range, elements, infer = likeInput, quantizable = true } = row
   const roles: QuantTraits['roles'] = quantizable ? ['activation'] : []
   const quant = { roles, traits: ['elementwise' as const, ...traits], ...(range && { fixedRange: range }) }
-  return defineOp({ type, since, inputs: ['X'], outputs: ['Y'], attrs, infer, elements, quant })
+  return defineOp({ type, since, inputs: ['X'], outputs: ['Y'], attrs, infer, elements, grad: unaryGrad(type), quant })
 }
 
 const exact = (f: (x: number) => number): ElementRule => elementRule(f, 1)

@@ -1,5 +1,6 @@
 import { int } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { globalAverageGrad, globalMaxGrad } from '../grads/pool.ts'
 import { globalPoolShape } from '../shared/pool-shape.ts'
 import { typed } from '../shared/rules.ts'
 
@@ -9,6 +10,7 @@ export const GlobalAveragePool = defineOp({
   inputs: ['X'],
   outputs: ['Y'],
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
+  grad: globalAverageGrad,
   quant: { roles: ['activation'], traits: ['averaging', 'positively-homogeneous', 'channelwise'] },
 })
 
@@ -18,6 +20,7 @@ export const GlobalMaxPool = defineOp({
   inputs: ['X'],
   outputs: ['Y'],
   infer: (cx) => [typed(cx, globalPoolShape(cx))],
+  grad: globalMaxGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving', 'positively-homogeneous', 'channelwise'] },
 })
 

@@ -2,6 +2,7 @@ import { tensorType } from '../../ir/index.ts'
 import { dtypeFromOnnx } from '../../util/index.ts'
 import { float, from, int, ints } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
+import { instanceNormGrad, layerNormGrad } from '../grads/normalization.ts'
 import { normalizeAxis } from '../shared/dims.ts'
 import { likeInput, typed } from '../shared/rules.ts'
 
@@ -14,6 +15,7 @@ export const InstanceNormalization = defineOp({
   outputs: ['output'],
   attrs: { epsilon },
   infer: likeInput,
+  grad: instanceNormGrad,
   quant: { roles: ['activation', 'parameter'] },
 })
 
@@ -33,6 +35,7 @@ export const LayerNormalization = defineOp({
     )
     return [typed(cx, x), statistics, statistics]
   },
+  grad: layerNormGrad,
   quant: { roles: ['activation', 'parameter'] },
 })
 

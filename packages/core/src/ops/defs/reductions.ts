@@ -1,6 +1,7 @@
 import { type Dim, type Shape, tensorType } from '../../ir/index.ts'
 import { from, int, ints, until } from '../attrs.ts'
 import { defineOp, type InferContext, type OpDef } from '../define-op.ts'
+import { reductionGrad } from '../grads/reductions.ts'
 import { knownElements, normalizeAxes, normalizeAxis, openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
 import type { Trait } from '../traits.ts'
@@ -34,6 +35,7 @@ function reduce(
     attrs: reduceAttrs(moved),
     infer: (cx) => [typed(cx, reducedShape(cx, moved))],
     elements: combine && ((cx) => reduceElements(cx, moved, combine)),
+    grad: reductionGrad(type),
     quant: { roles: ['activation', 'parameter'], traits },
   })
 }

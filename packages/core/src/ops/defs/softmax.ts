@@ -1,5 +1,6 @@
 import { int } from '../attrs.ts'
-import { defineOp } from '../define-op.ts'
+import { defineOp, type OpDef } from '../define-op.ts'
+import { logSoftmaxGrad, softmaxGrad } from '../grads/softmax.ts'
 import { normalizeAxis } from '../shared/dims.ts'
 import { likeInput } from '../shared/rules.ts'
 import type { QuantTraits } from '../traits.ts'
@@ -8,7 +9,7 @@ import type { QuantTraits } from '../traits.ts'
  * Before version 13 the input is flattened to a matrix at `axis` (default 1) and normalized over everything behind it;
  * since 13 it is normalized along the one axis (default last).
  */
-const softmax = (type: string, quant: QuantTraits) =>
+const softmax = (type: string, quant: QuantTraits, grad?: OpDef['grad']) =>
   defineOp({
     type,
     since: [1, 11, 13],
@@ -21,9 +22,10 @@ const softmax = (type: string, quant: QuantTraits) =>
       if (rank) normalizeAxis(cx, cx.attrs.axis, rank)
       return likeInput(cx)
     },
+    grad,
     quant: { roles: ['activation'], ...quant },
   })
 
-export const Softmax = softmax('Softmax', { traits: ['non-negative', 'normalizing'], fixedRange: [0, 1] })
-export const LogSoftmax = softmax('LogSoftmax', { traits: ['normalizing'] })
+export const Softmax = softmax('Softmax', { traits: ['non-negative', 'normalizing'], fixedRange: [0, 1] }, softmaxGrad)
+export const LogSoftmax = softmax('LogSoftmax', { traits: ['normalizing'] }, logSoftmaxGrad)
 export const Hardmax = softmax('Hardmax', { traits: ['non-negative'], fixedRange: [0, 1] })

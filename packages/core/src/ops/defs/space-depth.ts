@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/index.ts'
 import { from, int, string } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
+import { depthToSpaceGrad, spaceToDepthGrad } from '../grads/layout.ts'
 import { mulDims } from '../shared/dims.ts'
 import { shapeOfRank, typed } from '../shared/rules.ts'
 
@@ -20,6 +21,7 @@ export const SpaceToDepth = defineOp({
       ),
     ]
   },
+  grad: spaceToDepthGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving'] },
 })
 
@@ -39,6 +41,7 @@ export const DepthToSpace = defineOp({
       ),
     ]
   },
+  grad: depthToSpaceGrad,
   quant: { roles: ['activation'], traits: ['scale-preserving'] },
 })
 

@@ -1,0 +1,7 @@
+export {
+  type DifferentiatedModel,
+  type DifferentiateOptions,
+  differentiate,
+  pullBack,
+  readyToDifferentiate,
+} from './differentiate.ts'

@@ -1,0 +1,92 @@
+import type { Shape, Value } from '../../ir/index.ts'
+import type { GradContext, Gradients } from '../gradient.ts'
+import { kernelDims, windowOf } from '../shared/conv-geometry.ts'
+import type { groupedConvAttrs } from '../shared/conv-shape.ts'
+import { convAttrsOf, correlationAttrs, placeWindows, transposedAttrs, type WindowPlace } from './window.ts'
+
+type ConvContext = GradContext<typeof groupedConvAttrs>
+
+/** A batch of pictures [N, channels, spatial…] on one side of a convolution. */
+interface Side {
+  readonly value: Value
+  readonly shape: Shape
+}
+
+/**
+ * Y[n, m, o] = Σ W[m, c, k]·X[n, c, s·o + d·k − p] + B[m], so that dX is the transposed convolution of dY with W, whose layout
+ * [M, C/group, kernel…] is that of ConvTranspose already, and dW correlates X with dY (`weightGradient`).
+ */
+export function convGrad(cx: ConvContext): Gradients {
+  const dy = cx.dy(0)
+  if (!dy) return []
+  const [x, w, y] = shapesOf(cx)
+  const places = placeWindows(
+    cx,
+    windowOf(kernelDims(cx.attrs.kernel_shape, w) ?? [], cx.attrs),
+    x.slice(2),
+    y.slice(2),
+  )
+  const { group } = cx.attrs
+  return [
+    cx.wanted(0) ? cx.g.op('ConvTranspose', [dy, cx.x(1)], transposedAttrs(places, group)) : null,
+    cx.wanted(1) ? weightGradient(cx, { value: cx.x(0), shape: x }, { value: dy, shape: y }, places) : null,
+    cx.wanted(2) ? perChannel(cx, dy, y.length) : null,
+  ]
+}
+
+/** The adjoint of a convolution from Y to X, so all roles are exchanged. */
+export function convTransposeGrad(cx: ConvContext): Gradients {
+  const dy = cx.dy(0)
+  if (!dy) return []
+  const [x, w, y] = shapesOf(cx)
+  const places = placeWindows(
+    cx,
+    windowOf(kernelDims(cx.attrs.kernel_shape, w) ?? [], cx.attrs),
+    y.slice(2),
+    x.slice(2),
+  )
+  return [
+    cx.wanted(0) ? cx.g.op('Conv', [dy, cx.x(1)], convAttrsOf(places, cx.attrs.group)) : null,
+    cx.wanted(1) ? weightGradient(cx, { value: dy, shape: y }, { value: cx.x(0), shape: x }, places) : null,
+    cx.wanted(2) ? perChannel(cx, dy, y.length) : null,
+  ]
+}
+
+function shapesOf(cx: ConvContext): [Shape, Shape, Shape] {
+  const [x, w, y] = [cx.input(0)?.shape, cx.input(1)?.shape, cx.output(0)?.shape]
+  return x && w && y ? [x, w, y] : cx.open('the ranks of data and weight')
+}
+
+const perChannel = (cx: ConvContext, dy: Value, rank: number): Value =>
+  cx.g.sum(dy, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)], false)
+
+/**
+ * dW[m, c, k] = Σ X[n, c, s·o + d·k − p]·dY[n, m, o] is a convolution as well: channels of X are its batch, samples its channels,
+ * dY its weight, stride d and dilation s. With groups, samples of group j are its group j: X becomes [C/group, group·N, spatial…],
+ * and the result [C/group, M, kernel…] is transposed to [M, C/group, kernel…].
+ */
+function weightGradient(cx: ConvContext, wide: Side, narrow: Side, places: readonly WindowPlace[]): Value {
+  const { g } = cx
+  const { group } = cx.attrs
+  const spatial = places.map((_, i) => i + 2)
+  const swap = [1, 0, ...spatial]
+  const data = group === 1 ? g.transpose(wide.value, swap) : groupsAside(cx, wide, group)
+  const full = g.op('Conv', [data, g.transpose(narrow.value, swap)], correlationAttrs(places, group))
+  const weight = g.transpose(full, swap)
+  // Data that no window touched gives positions behind the kernel.
+  if (places.every((p) => p.untouched < p.dilation)) return weight
+  const [starts, ends] = [places.map(() => 0), places.map((p) => p.kernel)]
+  return g.op('Slice', [weight, g.ints(starts), g.ints(ends), g.ints(spatial)])
+}
+
+/** [N, group·C', spatial…] as [C', group·N, spatial…]. */
+function groupsAside(cx: ConvContext, { value, shape }: Side, group: number): Value {
+  const { g } = cx
+  const [, channels, ...spatial] = shape
+  if (typeof channels !== 'number' || !spatial.every((d) => typeof d === 'number'))
+    return cx.open('channels and spatial sizes')
+  const each = channels / group
+  const apart = g.reshape(value, [0, group, each, ...spatial])
+  const ordered = g.transpose(apart, [2, 1, 0, ...spatial.map((_, i) => i + 3)])
+  return g.reshape(ordered, [each, -1, ...spatial])
+}

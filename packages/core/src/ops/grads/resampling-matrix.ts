@@ -1,0 +1,48 @@
+/** How Resize maps outputs to inputs: attributes of the operator. */
+export interface Resampling {
+  readonly mode: string
+  readonly coordinates: string
+  readonly nearest: string
+}
+
+/** Position in the input of output `x`, in float32 as ONNX Runtime computes it. */
+const COORDINATES: Readonly<Record<string, (x: number, scale: number, from: number, to: number) => number>> = {
+  asymmetric: (x, scale) => Math.fround(x / scale),
+  half_pixel: halfPixel,
+  pytorch_half_pixel: (x, scale, _, to) => (to > 1 ? halfPixel(x, scale) : 0),
+  align_corners: (x, _, from, to) => (to === 1 ? 0 : Math.fround((x * (from - 1)) / (to - 1))),
+}
+
+function halfPixel(x: number, scale: number): number {
+  return Math.fround(Math.fround((x + 0.5) / scale) - 0.5)
+}
+
+const NEAREST: Readonly<Record<string, (x: number) => number>> = {
+  round_prefer_floor: (x) => Math.ceil(x - 0.5),
+  round_prefer_ceil: (x) => Math.floor(x + 0.5),
+  floor: Math.floor,
+  ceil: Math.ceil,
+}
+
+export const isResamplingMode = ({ mode, coordinates, nearest }: Resampling): boolean =>
+  coordinates in COORDINATES && (mode === 'linear' || (mode === 'nearest' && nearest in NEAREST))
+
+/** The matrix [to, from] by which Resize maps one axis, row by row. */
+export function resamplingMatrix(how: Resampling, from: number, to: number, scale: number): Float64Array {
+  const matrix = new Float64Array(to * from)
+  const limit = (x: number) => Math.min(Math.max(x, 0), from - 1)
+  for (let o = 0; o < to; o++) {
+    const at = COORDINATES[how.coordinates]?.(o, scale, from, to) ?? o
+    const add = (i: number, weight: number) => {
+      matrix[o * from + i] = (matrix[o * from + i] ?? 0) + weight
+    }
+    if (how.mode === 'nearest') add(limit(NEAREST[how.nearest]?.(at) ?? at), 1)
+    else {
+      const low = Math.floor(limit(at))
+      const part = limit(at) - low
+      add(low, 1 - part)
+      add(limit(low + 1), part)
+    }
+  }
+  return matrix
+}
