@@ -1,4 +1,5 @@
 import { measuredTensors, type NodePlan, type QuantPlan } from '../quant/index.ts'
+import type { OutputErrors } from './output-error.ts'
 import { tensorNoise } from './refine-observers.ts'
 import type { SearchState } from './search.ts'
 
@@ -25,18 +26,19 @@ interface Option {
  * order of gain while each still pays. The first and the last layers are where this is usually decided.
  */
 export async function keepFloat(state: SearchState, kind: 'dense' | 'scores'): Promise<void> {
-  const budget = state.best.sqnr < POOR_SQNR ? BUDGET.poor : BUDGET[kind]
+  const { judgedBy } = state
+  const budget = state.best[judgedBy] < POOR_SQNR ? BUDGET.poor : BUDGET[kind]
   const options = await tryAlone(state, affordable(state, budget))
   let spent = 0
   for (const { node, share } of options) {
     if (spent + share > budget) continue
     const floatNodes = [...(state.options.floatNodes ?? []), node.node]
-    const pays = (sqnr: number): boolean => isWorth(sqnr - state.best.sqnr, share)
+    const pays = (errors: OutputErrors): boolean => isWorth(errors[judgedBy] - state.best[judgedBy], share)
     const what = `${floatNodes.length} nodes in float, with ${node.node}`
     const plan = state.plan({ ...state.options, floatNodes })
     if (!isMeasured(plan, state)) continue
     const judged = await state.judge.measure(what, plan, pays)
-    if (!pays(judged.sqnr)) continue
+    if (!pays(judged)) continue
     state.options = { ...state.options, floatNodes }
     state.best = judged
     spent += share
@@ -76,12 +78,12 @@ export const isMeasured = (plan: QuantPlan, { stats }: Pick<SearchState, 'stats'
 
 async function tryAlone(state: SearchState, list: readonly Omit<Option, 'gain'>[]): Promise<Option[]> {
   const options: Option[] = []
-  const before = state.best.sqnr
+  const { best, judgedBy } = state
   for (const { node, share } of list) {
     const plan = state.plan({ ...state.options, floatNodes: [node.node] })
     if (!isMeasured(plan, state)) continue
-    const { sqnr } = await state.judge.measure(`${node.node} in float`, plan)
-    options.push({ node, share, gain: sqnr - before })
+    const errors = await state.judge.measure(`${node.node} in float`, plan)
+    options.push({ node, share, gain: errors[judgedBy] - best[judgedBy] })
   }
   return options.filter((o) => o.gain > 0).sort((a, b) => b.gain - a.gain)
 }

@@ -2,7 +2,7 @@ import { cloneModel, type Model } from '../ir/index.ts'
 import { materialize, type ParamsTable, type QuantPlan } from '../quant/index.ts'
 import { Diagnostics } from '../util/index.ts'
 import type { Execution } from './execution.ts'
-import { outputError, type ReferenceOutputs } from './output-error.ts'
+import { type OutputErrors, outputErrors, type ReferenceOutputs } from './output-error.ts'
 import { chooseParams, type StatsSource } from './parameters.ts'
 import type { ProgressCallback, Run } from './run.ts'
 
@@ -20,9 +20,7 @@ export interface Trial {
   readonly kept: boolean
 }
 
-export interface Judged extends Candidate {
-  readonly sqnr: number
-}
+export interface Judged extends Candidate, OutputErrors {}
 
 /** Writes candidates out, runs them on the engine and keeps the record of every trial. */
 export class Judge {
@@ -50,14 +48,30 @@ export class Judge {
     this.#progress = progress
   }
 
-  /** Measures a plan. `accept` decides from the SQNR whether the trial is kept; the answer goes into the record. */
-  async measure(what: string, plan: QuantPlan, accept: (sqnr: number) => boolean = () => false): Promise<Judged> {
-    const params = chooseParams(this.#float, plan, this.#stats, new Diagnostics(), this.#run.registries.observers)
+  /** Measures a plan. `accept` decides whether the trial is kept; the answer goes into the record. */
+  async measure(
+    what: string,
+    plan: QuantPlan,
+    accept: (errors: OutputErrors) => boolean = () => false,
+  ): Promise<Judged> {
+    const params = this.params(plan)
     const { form, load } = this.#execution
     const model = materialize(cloneModel(this.#float), plan, params, { form })
-    const sqnr = await outputError(model, this.#reference, load, this.#run)
-    this.trials.push({ what, sqnr, kept: accept(sqnr) })
+    const errors = await outputErrors(model, this.#reference, load, this.#run)
+    this.trials.push({ what, sqnr: errors.sqnr, kept: accept(errors) })
     this.#progress(this.trials.length, undefined)
-    return { plan, params, sqnr }
+    return { plan, params, ...errors }
+  }
+
+  /** What the plan's observers choose. */
+  params(plan: QuantPlan): ParamsTable {
+    return chooseParams(this.#float, plan, this.#stats, new Diagnostics(), this.#run.registries.observers)
+  }
+
+  /** Marks a trial as kept after it was measured. */
+  keep(what: string): void {
+    const at = this.trials.findIndex((trial) => trial.what === what)
+    const trial = this.trials[at]
+    if (trial) this.trials[at] = { ...trial, kept: true }
   }
 }

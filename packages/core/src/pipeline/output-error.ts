@@ -46,46 +46,95 @@ export async function referenceOutputs(cx: {
   }
 }
 
-/**
- * SQNR in dB of a candidate's outputs, the signal taken about its mean: an offset that every candidate reproduces, such as
- * the brightness of pictures, is no evidence of fidelity.
- */
-export async function outputError(
+/** How well a candidate keeps the outputs, in dB. */
+export interface OutputErrors {
+  /**
+   * SQNR, the signal taken about its mean: an offset that every candidate reproduces, such as the brightness of pictures, is no evidence of fidelity.
+   */
+  readonly sqnr: number
+  /** Mean of the samples' own SQNR: one sample with large values counts as one. */
+  readonly typical: number
+}
+
+/** SQNR in dB of a candidate's outputs. */
+export const outputError = async (...args: Parameters<typeof outputErrors>): Promise<number> =>
+  (await outputErrors(...args)).sqnr
+
+export async function outputErrors(
   model: Model,
   reference: ReferenceOutputs,
   load: LoadOptions,
   run: Run,
-): Promise<number> {
+): Promise<OutputErrors> {
   const session = await run.engine.load(model, load)
-  const sums = { count: 0, sum: 0, squares: 0, noise: 0 }
+  const samples: Sums[] = []
   try {
     for (const { batch, outputs } of reference) {
       run.options.signal?.throwIfAborted()
       const candidate = dropPadding(await session.run(batch.feeds), batch)
+      const count = batch.samples.length
+      const sums = Array.from({ length: count }, () => ({ count: 0, sum: 0, squares: 0, noise: 0 }))
       for (const [name, tensor] of Object.entries(outputs)) {
         const other = candidate[name]
-        if (other && tensor.dtype !== 'string') addTo(sums, tensor.numbers(), other.numbers())
+        if (!other || tensor.dtype === 'string') continue
+        // What has no batch axis counts with the first sample.
+        const rows = tensor.dims[0] === count ? count : 1
+        const [r, c] = [tensor.numbers(), other.numbers()]
+        for (let i = 0; i < rows; i++) addTo(sums[i] as Sums, r, c, (i * r.length) / rows, ((i + 1) * r.length) / rows)
       }
+      samples.push(...sums)
     }
   } finally {
     await session.release()
   }
-  return sqnrDb(sums.squares - sums.sum ** 2 / Math.max(1, sums.count), sums.noise)
+  return errorsOf(samples)
+}
+
+interface Sums {
+  count: number
+  sum: number
+  squares: number
+  noise: number
+}
+
+/** Less noise than this share of the signal is none. */
+const EXACT = 1e-9
+
+function errorsOf(samples: readonly Sums[]): OutputErrors {
+  const total = (of: (sums: Sums) => number) => samples.reduce((n, sums) => n + of(sums), 0)
+  const mean =
+    total(({ sum }) => sum) /
+    Math.max(
+      1,
+      total(({ count }) => count),
+    )
+  const signal = ({ count, sum, squares }: Sums) => squares - 2 * mean * sum + mean * mean * count
+  const own = samples.map((sums) => ({ signal: signal(sums), noise: sums.noise })).filter((s) => s.signal > 0)
+  const levels = own.map((s) => sqnrDb(s.signal, s.noise + EXACT * s.signal))
+  return {
+    sqnr: sqnrDb(
+      total(signal),
+      total(({ noise }) => noise),
+    ),
+    typical: levels.reduce((a, b) => a + b, 0) / Math.max(1, levels.length),
+  }
 }
 
 function addTo(
-  sums: { count: number; sum: number; squares: number; noise: number },
+  sums: Sums,
   reference: ArrayLike<number>,
   candidate: ArrayLike<number>,
+  start: number,
+  end: number,
 ): void {
-  for (let i = 0; i < reference.length; i++) {
+  for (let i = start; i < end; i++) {
     const r = reference[i] as number
     const d = (candidate[i] as number) - r
     sums.sum += r
     sums.squares += r * r
     sums.noise += d * d
   }
-  sums.count += reference.length
+  sums.count += end - start
 }
 
 /**

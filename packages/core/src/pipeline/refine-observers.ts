@@ -8,8 +8,6 @@ const TENSORS = 10
 /** Tensors in a row without any gain after which the rest, which matter less, are left alone. */
 const PATIENCE = 4
 const ALTERNATIVES = ['minmax', 'percentile', 'mse'] as const
-/** Gains below this many dB are within what a few samples can tell. */
-const MIN_GAIN = 0.1
 /** Ranges closer than this share are the same for all practical purposes. */
 const SAME_RANGE = 0.02
 
@@ -20,9 +18,8 @@ export async function refineObservers(state: SearchState): Promise<void> {
     const before = state.best
     for (const observer of alternatives(tensor, state)) {
       const options = { ...state.options, observers: { ...state.options.observers, [tensor.value]: observer } }
-      const isBetter = (sqnr: number): boolean => sqnr > state.best.sqnr + MIN_GAIN
-      const judged = await state.judge.measure(`${observer} for ${tensor.value}`, state.plan(options), isBetter)
-      if (!isBetter(judged.sqnr)) continue
+      const judged = await state.judge.measure(`${observer} for ${tensor.value}`, state.plan(options), state.isBetter)
+      if (!state.isBetter(judged)) continue
       state.options = options
       state.best = judged
     }
@@ -41,10 +38,14 @@ function noisiest(state: SearchState): TensorPlan[] {
 /** Expected quantization noise of a tensor over its signal power; 0 where it is not measured. */
 export function tensorNoise(tensor: TensorPlan, { stats, observers }: SearchState): number {
   const found = stats.get(tensor.value)
-  return found ? noiseToSignal(found, tensor.spec, rangeBy(observerOf(tensor), found, tensor.spec, observers)) : 0
+  return found ? noiseToSignal(found, tensor.spec, rangeNow(tensor, found, observers)) : 0
 }
 
-const observerOf = ({ source }: TensorPlan): string => (source.kind === 'calibrate' ? source.observer : 'minmax')
+function rangeNow({ source, spec }: TensorPlan, stats: TensorStats, observers: Observers): Range {
+  return source.kind === 'calibrate'
+    ? observe(source.observer, stats, spec, source.options, observers)
+    : rangeBy('minmax', stats, spec, observers)
+}
 
 const rangeBy = (observer: string, stats: TensorStats, spec: QuantSpec, observers: Observers): Range =>
   observe(observer, stats, spec, {}, observers)
@@ -53,7 +54,7 @@ const rangeBy = (observer: string, stats: TensorStats, spec: QuantSpec, observer
 function alternatives(tensor: TensorPlan, { stats, observers }: SearchState): string[] {
   const found = stats.get(tensor.value)
   if (!found) return []
-  const current = rangeBy(observerOf(tensor), found, tensor.spec, observers)
+  const current = rangeNow(tensor, found, observers)
   const span = current.hi - current.lo
   return ALTERNATIVES.filter((observer) => {
     if (observerNamed(observer).wants.includes('histogram') && !found.histogram) return false

@@ -10,7 +10,7 @@ export interface PlannerOptions {
   readonly activations?: 'signed' | 'unsigned'
   /** Chooses the ranges of activations; default `minmax`. */
   readonly observer?: string
-  /** Observers of single values, by value name; they go before overrides. */
+  /** Observers of single values by name, for a search that tries them: `name` or `name:option=number,…`. */
   readonly observers?: Readonly<Record<string, string>>
   /** Chooses the ranges of weights; default `minmax`. */
   readonly weightObserver?: string

@@ -159,7 +159,7 @@ class ActivationPlans {
     const fixed = own
       ? undefined
       : (fixedRangeOf(value, this.#selection, this.#sharing.follows) ?? this.#knownRange(value))
-    return fixed ?? { kind: 'calibrate', observer: own ?? this.#cx.options.observer ?? 'minmax' }
+    return fixed ?? { kind: 'calibrate', ...observerOf(own ?? this.#cx.options.observer ?? 'minmax') }
   }
 
   /** The scale that the backend's kernel has built in. */
@@ -240,4 +240,12 @@ class ActivationPlans {
       text: `result of the integer kernel of ${node.opType} "${node.name}"${fused}${shared}`,
     }
   }
+}
+
+/** `name` or `name:option=number,…`. */
+function observerOf(text: string): { observer: string; options?: Record<string, number> } {
+  const [observer = text, list] = text.split(':')
+  if (!list) return { observer }
+  const options = list.split(',').map((pair) => pair.split('='))
+  return { observer, options: Object.fromEntries(options.map(([name, value]) => [name, Number(value)])) }
 }
