@@ -25,7 +25,7 @@ function corrected(model: Model, samples: readonly Feeds[], options: Record<stri
   return quantize(model, {
     engine,
     target,
-    scheme: target === 'academic' ? 'w4a8' : 'w8a8',
+    scheme: target === 'academic' ? 'w3a8' : 'w8a8',
     perTensor: true,
     smallLayers: 'integer',
     calibration: { data: memoryData(samples), observer: 'minmax' },
@@ -56,7 +56,7 @@ describe('empirical bias correction', () => {
   let results: Record<'none' | 'sequential' | 'once', QuantizeResult>
 
   beforeAll(async () => {
-    const base = { engine, target: 'academic', scheme: 'w4a8', perTensor: true }
+    const base = { engine, target: 'academic', scheme: 'w3a8', perTensor: true }
     const calibration = { data: memoryData(samples), observer: 'minmax' }
     results = {
       none: await quantize(float, { ...base, calibration }),

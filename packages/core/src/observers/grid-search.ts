@@ -1,4 +1,4 @@
-import { type QuantSpec, type Range, symmetricZero, withZero } from '../quant/index.ts'
+import { type QuantSpec, type Range, stepsAboutZero, symmetricZero, withZero } from '../quant/index.ts'
 import { must, roundHalfEven } from '../util/index.ts'
 import type { TensorStats } from './define.ts'
 
@@ -75,7 +75,8 @@ export function minmaxScale(stats: TensorStats, spec: QuantSpec): number {
   const { lo, hi } = withZero({ lo: stats.min, hi: stats.max })
   const levels = spec.quantMax - spec.quantMin
   if (!spec.symmetric || isOneSided(spec, { lo, hi })) return (hi - lo) / levels
-  return Math.max(-lo, hi) / (levels / 2)
+  const { below, above } = stepsAboutZero(spec)
+  return Math.max(-lo / below, hi / above)
 }
 
 /** The range that `paramsFromRange` turns back into this scale and zero point. */
@@ -93,9 +94,9 @@ export function zeroPointFor(scale: number, stats: TensorStats, spec: QuantSpec)
 
 /** The range that `paramsFromRange` turns back into this scale and split. */
 function gridRange(scale: number, { negative, positive }: Split, spec: QuantSpec): Range {
-  const half = ((spec.quantMax - spec.quantMin) / 2) * scale
   const isCentred = spec.symmetric && negative > 0
-  return isCentred ? { lo: -half, hi: half } : { lo: 0 - negative * scale, hi: positive * scale }
+  const { below, above } = stepsAboutZero(spec)
+  return isCentred ? { lo: -below * scale, hi: above * scale } : { lo: 0 - negative * scale, hi: positive * scale }
 }
 
 const isOneSided = (spec: QuantSpec, whole: Range): boolean => spec.symmetric && !spec.signed && whole.lo === 0

@@ -14,6 +14,7 @@ const SPECS = [2, 3, 4, 5, 6, 7, 8].flatMap((bits) => [
   symmetric(bits),
   affine(bits),
   quantSpec({ bits, signed: true, symmetric: true, narrow: true }),
+  quantSpec({ bits, signed: true, symmetric: true, bothEnds: true }),
   quantSpec({ bits, signed: true, symmetric: false }),
   quantSpec({ bits, signed: false, symmetric: true }),
 ])

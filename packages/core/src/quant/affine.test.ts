@@ -66,6 +66,26 @@ describe('paramsFromRange', () => {
     })
   })
 
+  it('has both ends among the codes where a spec says so, by the least scale that does', () => {
+    const range = fc.record({
+      lo: fc.double({ min: -1e6, max: -1e-3, noNaN: true }),
+      hi: fc.double({ min: 1e-3, max: 1e6, noNaN: true }),
+    })
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 8 }), range, (bits, { lo, hi }) => {
+        const spec = quantSpec({ bits, signed: true, symmetric: true, bothEnds: true })
+        const { scale, zeroPoint } = paramsFromRange({ lo, hi }, spec)
+        const covered = coveredRange({ scale, zeroPoint }, spec)
+        // One end is met, the other is inside; the scale is rounded to float32.
+        const reach = Math.max(lo / covered.lo, hi / covered.hi)
+        expect(Math.abs(reach - 1)).toBeLessThan(2 ** -23)
+      }),
+    )
+    const int4 = quantSpec({ bits: 4, signed: true, symmetric: true, bothEnds: true })
+    expect(paramsFromRange({ lo: -8, hi: 3 }, int4).scale).toBe(1)
+    expect(paramsFromRange({ lo: -8, hi: 14 }, int4).scale).toBe(2)
+  })
+
   it('covers every value to within half a step, and zero exactly', () => {
     const spec = fc.record({
       bits: fc.integer({ min: 2, max: 16 }),

@@ -24,9 +24,8 @@ export const withZero = (range: Range): Range => ({ lo: Math.min(range.lo, 0), h
  *
  * Affine: scale = (hi − lo) / (qmax − qmin), zeroPoint = clip(qmin − rne(lo / scale)).
  * Symmetric: scale = max(−lo, hi) / ((qmax − qmin) / 2), zero point in the middle: max/127.5 for −128…127, max/127 for
- * −127…127. Every value of the range then lies within half a step of a code, and no smaller scale has that property;
- * max/qmax would keep the positive end exact at the price of a coarser grid (7 % at 4 bits, 50 % at 2), and a target that
- * wants both ends exact asks for the narrow range. Symmetric, unsigned and lo ≥ 0: scale = hi / (qmax − qmin), zero point qmin.
+ * −127…127. Every value of the range then lies within half a step of a code, and no smaller scale has that property.
+ * With `bothEnds`: scale = max(lo / qmin, hi / qmax), the smallest at which no value lies beyond the outermost codes. Symmetric, unsigned and lo ≥ 0: scale = hi / (qmax − qmin), zero point qmin.
  *
  * Of a format other than integers: the scale that brings the largest magnitude to the format's largest number, zero point 0.
  *
@@ -47,7 +46,14 @@ export function paramsFromRange(range: Range, spec: QuantSpec): ScaleZero {
     return { scale, zeroPoint: clip(quantMin - roundHalfEven(lo / scale), quantMin, quantMax) }
   }
   if (!spec.signed && lo === 0) return { scale: storedScale(hi / levels, spec), zeroPoint: quantMin }
-  return { scale: storedScale(Math.max(-lo, hi) / (levels / 2), spec), zeroPoint: symmetricZero(spec) }
+  const { below, above } = stepsAboutZero(spec)
+  return { scale: storedScale(Math.max(-lo / below, hi / above), spec), zeroPoint: symmetricZero(spec) }
+}
+
+/** How many steps a symmetric range reaches below zero and above it. */
+export function stepsAboutZero({ bothEnds, quantMin, quantMax }: QuantSpec): { below: number; above: number } {
+  const half = (quantMax - quantMin) / 2
+  return bothEnds ? { below: -quantMin, above: quantMax } : { below: half, above: half }
 }
 
 /** 0 for signed codes, the upper middle (128 of 0…255) for unsigned ones. */

@@ -32,6 +32,7 @@ export function quantSpec(
   const [quantMin, quantMax] = format ? formatRange(format) : codeRange(rule)
   return {
     ...{ bits, signed, symmetric, quantMin, quantMax, granularity },
+    ...(rule.bothEnds ? { bothEnds: true } : {}),
     ...(powerOfTwo ? { powerOfTwo } : {}),
     ...(rounding === 'half-even' || format ? {} : { rounding }),
     ...(defaults.reciprocal ? { reciprocal: true } : {}),

@@ -64,7 +64,7 @@ export function schemeRules(scheme: Scheme, target: Target, options: RuleOptions
   const granularity = options.weightGranularity ?? target.weights.granularity
   return {
     scheme,
-    weights: weights && { ...withBits(target.weights, weights.bits), granularity },
+    weights: weights && { ...lowBitWeights(withBits(target.weights, weights.bits)), granularity },
     groupSize: weights?.group,
     activations: activations && { ...withBits(target.activations, activations.bits), signed },
   }
@@ -92,4 +92,14 @@ function withBits<R extends TensorRule>(rule: R, bits: number): R {
   if (bits === rule.bits) return rule
   const { narrow: _narrow, codes: _codes, ...rest } = rule
   return { ...(rest as R), bits, narrow: false }
+}
+
+/**
+ * With half a step cut off its largest positive weight, a channel loses more at 4 to 7 bits than a finer grid gains the others. At 2 bits
+ * the grid is worth more, at 3 it depends on the network.
+ */
+function lowBitWeights(rule: TensorRule): TensorRule {
+  const { bits, signed, symmetric, codes, narrow, format } = rule
+  const applies = signed && symmetric && !narrow && !codes && !format && bits >= 4 && bits <= 7
+  return applies ? { ...rule, bothEnds: true } : rule
 }

@@ -31,6 +31,8 @@ export interface QuantSpec {
   readonly quantMin: number
   readonly quantMax: number
   readonly granularity: Granularity
+  /** Of a signed symmetric spec: no value of the range lies beyond the outermost codes; absent: half a step beyond, at the positive end. */
+  readonly bothEnds?: true
   /** Scales are powers of two; absent: any positive float32. */
   readonly powerOfTwo?: LogRounding
   /** Of x / scale to a code; absent: half to even. */

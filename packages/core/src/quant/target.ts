@@ -12,6 +12,7 @@ export interface TensorRule {
   readonly codes?: readonly [number, number]
   /** `codes` choose the scale only, and the backend saturates at the ends of its type (PyTorch's `reduce_range`). */
   readonly headroom?: true
+  readonly bothEnds?: true
   readonly granularity: Granularity['kind']
   readonly powerOfTwo?: LogRounding
   /** Of values to codes, where it differs from the target's. */
