@@ -16,6 +16,7 @@ import { type Dispatch, parseOverride } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
 import type { CommandContext } from '../command.ts'
 import { type DataFlags, openData, openRecordedData, preprocessOptions } from '../data-flags.ts'
+import { DISTILLED, distilledData, redistilledData } from '../distilled-data.ts'
 import { jsonOf, readText } from '../read-text.ts'
 
 export interface QuantizeFlags extends DataFlags {
@@ -106,13 +107,19 @@ export async function quantizeOptions(
   const spec = requireData(flags)
   const samples = flags.samples ?? DEFAULT_SAMPLES
   const calibration = {
-    data: await openData(spec, model, flags, cx, samples),
+    data: await calibrationData(spec, model, flags, cx),
     samples,
     ...(flags.observer ? { observer: flags.observer } : {}),
     ...(flags.observerOption ? { observerOptions: flags.observerOption } : {}),
     ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
   }
   return { ...planOptions(cx, flags), calibration, ...evaluation(scored, flags) }
+}
+
+function calibrationData(spec: string, model: Model, flags: QuantizeFlags, cx: CommandContext): Promise<DataOf> {
+  return spec === DISTILLED
+    ? distilledData(cx, model, flags, flags.samples)
+    : openData(spec, model, flags, cx, flags.samples ?? DEFAULT_SAMPLES)
 }
 
 /** No data: ranges from the network, and that of its input from a flag or from how pictures are normalized. */
@@ -138,7 +145,7 @@ export async function replayOptions(
   const calibration =
     isDataFree(recipe) && !flags.data
       ? { dataFree: true as const }
-      : { data: await openRecordedData(requireData(flags), model, recipe, flags, cx, recipe.settings.samples) }
+      : { data: await recordedData(requireData(flags), model, recipe, flags, cx) }
   const scored = flags.evalData ? await openRecordedData(flags.evalData, model, recipe, flags, cx) : undefined
   return {
     ...cx.run,
@@ -149,6 +156,19 @@ export async function replayOptions(
     calibration,
     ...evaluation(scored, flags),
   }
+}
+
+async function recordedData(
+  spec: string,
+  model: Model,
+  recipe: Recipe,
+  flags: QuantizeFlags,
+  cx: CommandContext,
+): Promise<DataOf> {
+  const again = spec === DISTILLED ? await redistilledData(cx, model, recipe) : undefined
+  if (again) return again
+  if (spec === DISTILLED) return distilledData(cx, model, flags, recipe.settings.samples)
+  return openRecordedData(spec, model, recipe, flags, cx, recipe.settings.samples)
 }
 
 /** Flags that mean something beside a recipe; it has decided all others. */
@@ -172,7 +192,7 @@ function requireData({ data }: QuantizeFlags): string {
   if (data) return data
   throw problem('DATA_MISSING', 'calibration needs data that look like what the network will see', {
     at: { option: 'data' },
-    fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs, and --data-free takes ranges from BatchNormalization',
+    fix: 'name a folder of images or a .npz file with --data; --data random only shows that the model runs, and --data distilled and --data-free do with what BatchNormalization remembers',
   })
 }
 

@@ -96,6 +96,7 @@ Examples:
   fewbit quantize model.onnx --data calib/ --scheme w4a8 --algorithm cle --algorithm bias-correction -o model.int4.onnx
   fewbit quantize model.onnx --data calib/ --allocation mixed.json -o model.mixed.onnx
   fewbit quantize model.onnx --data-free --input-range 0,1 --algorithm cle --algorithm bias-correction:analytic -o model.int8.onnx
+  fewbit quantize model.onnx --data distilled --input-range 0,1 --samples 64 -o model.int8.onnx
   fewbit quantize model.onnx --stop-after plan -o plan.json`
 
 export function quantizeCommand(program: Command, invocation: Invocation): void {
@@ -110,7 +111,11 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
         ...['data', 'samples', 'maxDrop'],
       ]),
     )
-    .option('--input-range <lo,hi>', 'with --data-free: range of the inputs, after preprocessing', inputRange)
+    .option(
+      '--input-range <lo,hi>',
+      'with --data-free and --data distilled: range of the inputs, after preprocessing',
+      inputRange,
+    )
     .option('--exporter <name>', 'form to write; may be repeated (default those of the backend)', collect)
     .option('--recipe <file>', 'repeat an earlier run: recipe.json, or a model that fewbit quantized')
     .option('--allow-other-data', 'with --recipe: take data that are not those of the recipe')

@@ -70,7 +70,7 @@ function scoreRows({ evaluation, fidelity, calibration }: QuantizeReport): strin
   }
   const where = `on ${fidelity.samples} calibration samples`
   return Object.keys(fidelity.metrics).map((name) => [
-    `${name} ${calibration.synthetic ? 'on random data' : where}`,
+    `${name} ${calibration.synthetic ? 'on generated data' : where}`,
     '–',
     score(fidelity, name),
   ])
@@ -118,7 +118,9 @@ function notes({ calibration, slowdown, latency }: QuantizeReport, target: strin
     ...(latency || calibration.dataFree
       ? []
       : [`scores are those of a simulation of ${target}: the backend itself does not run here, and was not timed`]),
-    ...(calibration.synthetic ? ['the data are random numbers: ranges and errors of real inputs will differ'] : []),
+    ...(calibration.synthetic
+      ? [`the data are generated (${calibration.data}): ranges and errors of real inputs will differ`]
+      : []),
     ...(slowdown ? [`quantized runs slower than float here: ${slowdown}`] : []),
   ]
 }

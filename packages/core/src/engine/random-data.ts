@@ -46,7 +46,8 @@ function openRandom(inputs: readonly ModelInput[], options: RandomDataOptions): 
   }
 }
 
-function concreteShape(input: ModelInput, dims: Readonly<Record<string, number>>): number[] {
+/** The sizes that data of an input have; the batch is 1 where it is open. @throws FewbitError DATA_DIMS while a size is open. */
+export function concreteShape(input: ModelInput, dims: Readonly<Record<string, number>>): number[] {
   if (!input.shape) throw openDims(input, 'its rank is not known')
   return input.shape.map((dim, axis) => {
     if (typeof dim === 'number') return dim
