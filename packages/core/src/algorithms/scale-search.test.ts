@@ -55,7 +55,7 @@ const errorAt = (weights: readonly number[], scale: number, p: number) =>
   weights.reduce((sum, w) => sum + Math.abs(w - scale * Math.min(Math.max(Math.round(w / scale), -4), 3)) ** p, 0)
 
 describe('scale-search on weights alone', () => {
-  it.each([1, 2, 4])('finds for each channel the best of a fine grid, p = %s', async (p) => {
+  it.each([2, 3, 4])('finds for each channel the best of a fine grid, p = %s', async (p) => {
     const { model, rows } = product()
     const { params } = await searched(model, 3, { objective: 'weights', p })
     expect(params.scale).toHaveLength(CHANNELS)

@@ -36,6 +36,7 @@ export const scaleSearch: QuantizedAlgorithm<ScaleSearchOptions> = {
   stage: 'weights',
   needsData: { unless: { objective: 'weights' } },
   ownBiases: true,
+  undoneOnLoss: true,
   options: OPTIONS,
   async apply(cx, { objective, p, bias, positions }) {
     if (objective === 'weights') return searchByWeights(cx, p)

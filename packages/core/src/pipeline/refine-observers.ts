@@ -4,7 +4,7 @@ import { measuredTensors, type QuantSpec, type Range, type TensorPlan } from '..
 import type { SearchState } from './search.ts'
 
 /** Tensors that get trials of their own, those with the most quantization noise first. */
-const TENSORS = 10
+const TENSORS = 8
 /** Tensors in a row without any gain after which the rest, which matter less, are left alone. */
 const PATIENCE = 4
 const ALTERNATIVES = ['minmax', 'percentile', 'mse'] as const

@@ -11,8 +11,8 @@ vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 1, quanti
 
 const engine = nodeEngine({ threads: 1 })
 
-/** Four observers, three more for each of ten tensors, fourteen nodes alone and together. */
-const MOST_TRIALS = 4 + 3 * 10 + 2 * 14
+/** Four observers, three trials by readers, three observers more for each of eight tensors, fourteen nodes alone and together. */
+const MOST_TRIALS = 4 + 3 + 3 * 8 + 2 * 14
 
 class Net {
   readonly model = new Model()
