@@ -86,6 +86,18 @@ describe('AdaRound', () => {
     expect(found).toBeLessThan(0.5 * nearest)
   })
 
+  it('rounds rows of quiet inputs as well as those of loud ones', async () => {
+    const problem = randomProblem(7, { groups: 2, rows: 3, terms: 12, bits: 4 })
+    // Both groups are the same rows on the same inputs, once at a thousandth of the size.
+    for (const values of [problem.target, problem.gram]) values.copyWithin(values.length / 2, 0, values.length / 2)
+    const half = problem.scale.length / 2
+    problem.scale.copyWithin(half, 0, half)
+    const quiet = problem.gram.map((g, i) => (i < problem.gram.length / 2 ? g : g * 1e-6))
+    const codes = await adaroundLayer({ ...problem, gram: quiet }, session, SETTINGS)
+    expect([...codes.subarray(codes.length / 2)]).toEqual([...codes.subarray(0, codes.length / 2)])
+    expect([...codes]).not.toEqual([...roundToNearest(problem)])
+  })
+
   it('comes near to the best choice of down and up', async () => {
     let [sum, best, rounded] = [0, 0, 0]
     for (let seed = 1; seed <= 6; seed++) {

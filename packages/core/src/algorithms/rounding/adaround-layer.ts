@@ -2,7 +2,7 @@ import type { Session } from '../../engine/index.ts'
 import { Tensor } from '../../ir/index.ts'
 import { must } from '../../util/index.ts'
 import { ADAM, SCHEDULE_WIDTH, SHIFT, STRETCH } from './adaround-graph.ts'
-import { type CodeMatrix, gramOf, type RoundingProblem, realValue } from './rounding-problem.ts'
+import { type CodeMatrix, gramOf, type RoundingProblem, realValue, rowsOf } from './rounding-problem.ts'
 
 export interface AdaroundSettings {
   readonly iterations: number
@@ -34,17 +34,18 @@ export async function adaroundLayer(
   const { lower, free, start } = relaxed(problem)
   const dims = [groups, rows, terms]
   const weightOf = (at: number) => realValue(problem, at, lower[at] as number)
-  const error = Float32Array.from(problem.target, (w, at) => w - weightOf(at))
   const scaleOf = (at: number) => problem.scale[problem.param[at] as number] as number
-  const step = Float32Array.from(free, (on, at) => on * scaleOf(at))
-  const noise = roundingNoise(problem)
-  const unit = noise > 0 ? problem.target.length / noise : 1
+  // Rows do not depend on each other. Were they weighed alike, λ would decide those of quiet inputs before their error did.
+  const units = rowUnits(problem)
+  const unitOf = (at: number) => units[Math.floor(at / terms)] as number
+  const error = Float32Array.from(problem.target, (w, at) => (w - weightOf(at)) * unitOf(at))
+  const step = Float32Array.from(free, (on, at) => on * scaleOf(at) * unitOf(at))
   const fixed = {
     error: Tensor.float32(dims, error),
     step: Tensor.float32(dims, step),
     gram: Tensor.float32(
       [groups, terms, terms],
-      Float32Array.from(problem.gram, (g) => -2 * STRETCH * unit * g),
+      Float32Array.from(problem.gram, (g) => -2 * STRETCH * g),
     ),
   }
   let state = { v0: Tensor.float32(dims, start), m0: zeros(dims), s0: zeros(dims) }
@@ -57,13 +58,21 @@ export async function adaroundLayer(
   return lower.map((code, at) => code + (free[at] === 1 && (v[at] as number) >= 0 ? 1 : 0))
 }
 
-/** Expected tr(E G Eᵀ) of errors that are even between half a step down and up, and independent: Σ scale²/12 · G_kk. */
-function roundingNoise(problem: RoundingProblem): number {
+/**
+ * What each row's errors are multiplied with so that eᵀ G e is expected to be K where they are even between half a step down and up, and
+ * independent: without it that is Σ scale²/12 · G_kk.
+ */
+function rowUnits(problem: RoundingProblem): Float64Array {
   const { terms, param, scale } = problem
-  return problem.target.reduce((sum, _, at) => {
-    const [row, k] = [Math.floor(at / terms), at % terms]
-    return sum + ((scale[param[at] as number] as number) ** 2 / 12) * (gramOf(problem, row)[k * terms + k] as number)
-  }, 0)
+  return Float64Array.from({ length: rowsOf(problem) }, (_, row) => {
+    const gram = gramOf(problem, row)
+    let noise = 0
+    for (let k = 0; k < terms; k++) {
+      const s = scale[param[row * terms + k] as number] as number
+      noise += (s ** 2 / 12) * (gram[k * terms + k] as number)
+    }
+    return noise > 0 ? Math.sqrt(terms / noise) : 1
+  })
 }
 
 const zeros = (dims: readonly number[]): Tensor =>
