@@ -108,7 +108,7 @@ function algorithmRows({ algorithms }: QuantizeReport): string[] {
 
 function effectText({ undone, deviation, sqnr }: AlgorithmRecord): string {
   if (undone) return 'taken back'
-  if (sqnr) return `SQNR of outputs ${decibel(sqnr.before)} to ${decibel(sqnr.after)}`
+  if (sqnr) return `SQNR on calibration samples ${decibel(sqnr.before)} to ${decibel(sqnr.after)}`
   if (deviation === undefined) return 'effect not measured'
   return `float outputs moved by ${deviation.toExponential(1)} of their magnitude`
 }

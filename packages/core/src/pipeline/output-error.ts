@@ -8,7 +8,7 @@ import {
   type LoadOptions,
   modelInputs,
 } from '../engine/index.ts'
-import type { Model } from '../ir/index.ts'
+import type { Model, Tensor } from '../ir/index.ts'
 import type { Run } from './run.ts'
 
 /** Some batches with what the float network makes of them, held in memory for a search. */
@@ -66,28 +66,54 @@ export async function outputErrors(
   load: LoadOptions,
   run: Run,
 ): Promise<OutputErrors> {
-  const session = await run.engine.load(model, load)
   const samples: Sums[] = []
+  await besideReference(model, reference, load, run, (pairs, count) => {
+    const sums = Array.from({ length: count }, () => ({ count: 0, sum: 0, squares: 0, noise: 0 }))
+    for (const [expected, found] of pairs) {
+      // What has no batch axis counts with the first sample.
+      const rows = expected.dims[0] === count ? count : 1
+      const [r, c] = [expected.numbers(), found.numbers()]
+      for (let i = 0; i < rows; i++) addTo(sums[i] as Sums, r, c, (i * r.length) / rows, ((i + 1) * r.length) / rows)
+    }
+    samples.push(...sums)
+  })
+  return errorsOf(samples)
+}
+
+/**
+ * Greatest change of any output element, as a share of that output's largest magnitude in the same run: 0 where nothing changed, NaN where
+ * the model makes NaN.
+ */
+export async function outputDeviation(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
+  let worst = 0
+  await besideReference(model, reference, {}, run, (pairs) => {
+    for (const [expected, found] of pairs) worst = Math.max(worst, deviation(expected.numbers(), found.numbers()))
+  })
+  return worst
+}
+
+/** Runs a model on the batches of the reference and shows its outputs beside those that are expected. */
+async function besideReference(
+  model: Model,
+  reference: ReferenceOutputs,
+  load: LoadOptions,
+  run: Run,
+  visit: (pairs: readonly (readonly [expected: Tensor, found: Tensor])[], samples: number) => void,
+): Promise<void> {
+  const session = await run.engine.load(model, load)
   try {
     for (const { batch, outputs } of reference) {
       run.options.signal?.throwIfAborted()
       const candidate = dropPadding(await session.run(batch.feeds), batch)
-      const count = batch.samples.length
-      const sums = Array.from({ length: count }, () => ({ count: 0, sum: 0, squares: 0, noise: 0 }))
-      for (const [name, tensor] of Object.entries(outputs)) {
-        const other = candidate[name]
-        if (!other || tensor.dtype === 'string') continue
-        // What has no batch axis counts with the first sample.
-        const rows = tensor.dims[0] === count ? count : 1
-        const [r, c] = [tensor.numbers(), other.numbers()]
-        for (let i = 0; i < rows; i++) addTo(sums[i] as Sums, r, c, (i * r.length) / rows, ((i + 1) * r.length) / rows)
-      }
-      samples.push(...sums)
+      const pairs = Object.entries(outputs).flatMap(([name, expected]) => {
+        const found = candidate[name]
+        return found && expected.dtype !== 'string' ? [[expected, found] as const] : []
+      })
+      visit(pairs, batch.samples.length)
     }
   } finally {
     await session.release()
   }
-  return errorsOf(samples)
 }
 
 interface Sums {
@@ -135,28 +161,6 @@ function addTo(
     sums.noise += d * d
   }
   sums.count += end - start
-}
-
-/**
- * Greatest change of any output element, as a share of that output's largest magnitude in the same run: 0 where nothing changed, NaN where
- * the model makes NaN.
- */
-export async function outputDeviation(model: Model, reference: ReferenceOutputs, run: Run): Promise<number> {
-  const session = await run.engine.load(model)
-  let worst = 0
-  try {
-    for (const { batch, outputs } of reference) {
-      run.options.signal?.throwIfAborted()
-      const candidate = dropPadding(await session.run(batch.feeds), batch)
-      for (const [name, tensor] of Object.entries(outputs)) {
-        const other = candidate[name]
-        if (other && tensor.dtype !== 'string') worst = Math.max(worst, deviation(tensor.numbers(), other.numbers()))
-      }
-    }
-  } finally {
-    await session.release()
-  }
-  return worst
 }
 
 function deviation(reference: ArrayLike<number>, candidate: ArrayLike<number>): number {
