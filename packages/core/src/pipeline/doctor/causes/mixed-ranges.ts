@@ -25,7 +25,7 @@ export const mixedRanges: Cause = {
     const goesOn = exam.plan.tensors.some(
       ({ group, readers }) => groups.has(group) && readers.some((r) => !joins.includes(r)),
     )
-    const equalize = requestsFor(['activation-equalization', 'cle'], exam).slice(0, 1)
+    const equalize = requestsFor(['cle'], exam)
     return goesOn && equalize.length > 0
       ? { text: 'scale the branches alike, and the weights behind the other way', patch: { algorithms: equalize } }
       : {
