@@ -30,13 +30,13 @@ export async function prepareAndPlan(
   schemes: readonly string[] = [],
 ) {
   const target = targetOf(settings, run)
-  const float = await run.stage('prepare', () => prepare(model, target, run))
+  const float = await run.stage('prepare', () => prepare(model, target, run, undefined, settings.scheme))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
   const plans = [plan, ...schemes.map((scheme) => makePlan(float, settings, run, { scheme }))]
   const needed = Math.max(...plans.map((each) => opsetFor(each, target, run)))
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
-  const raised = await run.stage('prepare', () => prepare(model, target, run, needed))
+  const raised = await run.stage('prepare', () => prepare(model, target, run, needed, settings.scheme))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
 

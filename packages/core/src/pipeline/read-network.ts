@@ -95,8 +95,9 @@ async function trainedFloat(
   data: Dataset,
   run: Run,
 ): Promise<Model> {
-  const float = await prepare(reference, target, run, Math.max(candidate.opset(), reference.opset(), 13))
   const settings = recordedSettingsOf(candidate, run)
+  const opset = Math.max(candidate.opset(), reference.opset(), 13)
+  const float = await prepare(reference, target, run, opset, settings?.scheme)
   if (!settings || settings.algorithms.length === 0) return float
   const macs = await macsOnData(float, data, run)
   const batchSize = batchSizeFor(macs)
