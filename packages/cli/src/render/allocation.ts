@@ -19,7 +19,14 @@ export function renderAllocation(allocation: Allocation, diagnostics: readonly D
   ].join('\n')
 }
 
-function layerTable({ sensitivity, choices }: Allocation): string[] {
+const TITLES: Record<Allocation['by'], string> = {
+  kl: 'SQNR of the outputs with one layer quantized:',
+  sqnr: 'SQNR of the outputs with one layer quantized:',
+  layer: 'SQNR of the layer’s own result with it quantized:',
+  hessian: 'SQNR of the outputs with the weights of one layer quantized, as their curvature says:',
+}
+
+function layerTable({ by, sensitivity, choices }: Allocation): string[] {
   const head = ['layer', ...choices, 'share of noise', 'chosen']
   const rows = sensitivity.map(({ node, others = [], noiseShare, choices: tried = {}, chosen = '' }) => [
     others.length > 0 ? `${node} and ${others.length} more` : node,
@@ -27,10 +34,7 @@ function layerTable({ sensitivity, choices }: Allocation): string[] {
     percent(noiseShare),
     chosen,
   ])
-  return [
-    'SQNR of the outputs with one layer quantized:',
-    table(head, rows, ['left', ...head.slice(1).map(() => 'right' as const)]),
-  ]
+  return [TITLES[by], table(head, rows, ['left', ...head.slice(1).map(() => 'right' as const)])]
 }
 
 function networkTable({ uniform, budgets, measured, predicted, evaluation }: Allocation): string[] {

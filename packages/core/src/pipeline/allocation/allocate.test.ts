@@ -10,7 +10,7 @@ import { type Produced, produce } from '../produce.ts'
 import { Run } from '../run.ts'
 import { type AllocateOptions, allocate } from './allocate.ts'
 import { type Allocation, allocationOptions, parseAllocation } from './allocation.ts'
-import { noiseOf } from './sensitivity.ts'
+import { noiseOf } from './output-errors.ts'
 
 const engine = nodeEngine({ threads: 1 })
 const PICTURES = memoryData(normalData({ x: [1, 4, 8, 8] }, 12))

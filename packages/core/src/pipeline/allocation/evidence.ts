@@ -3,7 +3,8 @@ import type { BudgetReport } from './allocation.ts'
 import type { BudgetRow } from './budget-rows.ts'
 import { reach, spent } from './choose.ts'
 import type { Allocatable, LayerGroup } from './layers.ts'
-import { noiseOf, type Sensitivity } from './sensitivity.ts'
+import { noiseOf } from './output-errors.ts'
+import type { Sensitivity } from './sensitivity.ts'
 
 /** What a choice for each group is expected to do to the outputs. */
 export type Prediction = (chosen: readonly number[]) => Sensitivity

@@ -1,4 +1,4 @@
-import { type OutputMetrics, partOfPlan, quantLayers, variantErrors } from '../../analysis/index.ts'
+import { type OutputMetrics, partOfPlan, quantLayers } from '../../analysis/index.ts'
 import type { Dataset } from '../../engine/index.ts'
 import { cloneModel, type Model } from '../../ir/index.ts'
 import { materialize, type Override, type ParamsTable, type PlannerOptions, type QuantPlan } from '../../quant/index.ts'
@@ -6,14 +6,19 @@ import { Diagnostics, invariant } from '../../util/index.ts'
 import { chooseParams, type StatsSource } from '../parameters.ts'
 import type { Calibrated } from '../produce.ts'
 import type { ProgressCallback, Run } from '../run.ts'
+import { hessianErrors } from './hessian.ts'
 import { layerErrors } from './layer-errors.ts'
 import type { LayerGroup } from './layers.ts'
+import { noiseOf, outputErrors } from './output-errors.ts'
 
-/** What a sensitivity is: mean KL divergence of class scores, output noise ÷ signal, or noise ÷ signal of the layer's own result. */
-export const SENSITIVITIES = ['kl', 'sqnr', 'layer'] as const
+/**
+ * What a sensitivity is: mean KL divergence of class scores, output noise ÷ signal, noise ÷ signal of the layer's own result, or output
+ * noise ÷ signal as the curvature by the weights says.
+ */
+export const SENSITIVITIES = ['kl', 'sqnr', 'layer', 'hessian'] as const
 export type SensitivityName = (typeof SENSITIVITIES)[number]
 
-/** Error of the network with one group in one choice and all else in float; of `layer`, of the group's own results. */
+/** Error of the network with one group in one choice and all else in float, measured or estimated; of `layer`, of the group's own results. */
 export interface Sensitivity {
   /** In dB. */
   readonly sqnr: number
@@ -69,15 +74,12 @@ export async function errorsOf(
   plans: readonly (() => TriedPlan)[],
   onProgress: ProgressCallback,
 ): Promise<OutputMetrics[]> {
-  const { ready, run, data, samples } = bench
-  const { form, load } = ready.execution
+  const { float, execution } = bench.ready
   const variants = plans.map((make) => (): Model => {
     const { plan, params } = make()
-    return materialize(cloneModel(ready.float), plan, params, { form })
+    return materialize(cloneModel(float), plan, params, { form: execution.form })
   })
-  const options = { engine: run.engine, data, ops: run.ops, load, limit: samples, batchSize: ready.looked.batchSize }
-  const errors = await variantErrors(ready.float, variants, { ...options, onProgress, ...run.signal })
-  return errors.map(({ all }) => all)
+  return await outputErrors(bench, variants, onProgress)
 }
 
 /**
@@ -98,16 +100,16 @@ export async function sensitivities(
       () =>
         isolatedPlan(bench, group, plan),
   )
+  const estimates = { layer: layerErrors, hessian: hessianErrors }
   const errors =
-    name === 'layer' ? await layerErrors(bench, tried, onProgress) : await errorsOf(bench, plans, onProgress)
+    name === 'layer' || name === 'hessian'
+      ? await estimates[name](bench, tried, onProgress)
+      : await errorsOf(bench, plans, onProgress)
   const rest = [...errors]
   return groups.map(() => choices.map((choice) => (choice === 'float' ? EXACT : (rest.shift() as Sensitivity))))
 }
 
 const EXACT: Sensitivity = { sqnr: Number.POSITIVE_INFINITY, kl: 0 }
-
-/** Noise ÷ signal of an SQNR in dB. */
-export const noiseOf = (sqnr: number): number => 10 ** (-sqnr / 10)
 
 /** The figures that are added up: noise powers and divergences of small independent errors add. */
 export function additive({ sqnr, kl }: Sensitivity, name: SensitivityName): number {
