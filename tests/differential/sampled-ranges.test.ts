@@ -4,7 +4,7 @@ import { OBSERVERS, observe } from '@fewbit/core/observers'
 import { planModel } from '@fewbit/core/pipeline'
 import { quantSpec, type Range } from '@fewbit/core/quant'
 import { loadModel, nodeEngine } from '@fewbit/engine-node'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { modelPath, networkNamed } from '../../bench/lib/networks.ts'
 import { DATA, pick } from '../../bench/lib/shared-data.ts'
 
@@ -55,9 +55,12 @@ function loss(observer: string, sampled: TensorStats, full: TensorStats): number
 // Entropy has no case: it counts occupied bins, of which a sample has fewer, and its optimum is flat. Its ranges move by a tenth
 // and more (docs/observers/entropy.md).
 describe.skipIf(!existsSync(DATA)).each(['resnet20', 'squeezenet'])('ranges of %s from sampled histograms', (name) => {
-  const both = collectBoth(name)
+  let both: Awaited<ReturnType<typeof collectBoth>>
+  beforeAll(async () => {
+    both = await collectBoth(name)
+  })
   const all = async (measure: (sampled: TensorStats, full: TensorStats) => number): Promise<number[]> => {
-    const { sampled, full } = await both
+    const { sampled, full } = both
     return [...full].map(([value, stats]) => measure(sampled.get(value) as TensorStats, stats)).sort((a, b) => a - b)
   }
   const quantile = (sorted: readonly number[], share: number): number =>

@@ -19,7 +19,7 @@ import { fakeQuantize, perGroup, type QuantParams, type Target, type TensorPlan 
 import { onnxruntime } from '@fewbit/core/targets'
 import { roundHalfEven } from '@fewbit/core/util'
 import { exporterContract, FIXTURE_NAMES, fixture, memoryData, outputError, randomFeeds } from '@fewbit/testkit'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { DATA } from '../../bench/lib/shared-data.ts'
 import { measuredNetwork, measuredPlan, modelOf, runAll } from './measured-plan.ts'
 
@@ -196,16 +196,19 @@ describe('openvino', () => {
 })
 
 describe.skipIf(!existsSync(DATA)).each(['resnet20', 'vww', 'honk', 'squeezenet'])('%s', (name) => {
-  const measured = measuredNetwork(name, onnxruntime)
+  let measured: Awaited<ReturnType<typeof measuredNetwork>>
+  beforeAll(async () => {
+    measured = await measuredNetwork(name, onnxruntime)
+  })
 
   it('in integer operators equals its QDQ form bit for bit, and nothing integer is left in float', async () => {
-    const { cx, feeds } = await measured
+    const { cx, feeds } = measured
     const model = await expectSameAsQdq(cx, feeds)
     expect(leftInFloat(cx, model)).toEqual([])
   })
 
   it('quantized while it runs loses about as little as with measured ranges', async () => {
-    const { cx, feeds } = await measured
+    const { cx, feeds } = measured
     const float = numbers(await runAll(cx.model, feeds)).flat(2)
     const fixed = sqnr(float, numbers(await runAll(modelOf(qdq, cx), feeds)).flat(2))
     const running = sqnr(float, numbers(await runAll(modelOf(dynamic, cx), feeds)).flat(2))
