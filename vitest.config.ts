@@ -22,8 +22,11 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
     pool: 'forks',
+    // By default one core is left idle, which on two is half of the machine.
+    maxWorkers: '100%',
     env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     ...(report ? { reporters: ['default', 'json'], outputFile: { json: report } } : {}),
   },
 })
