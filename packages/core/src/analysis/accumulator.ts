@@ -31,7 +31,7 @@ export function accumulatorReport(layer: AccumulatorInput): AccumulatorReport | 
   })
   const hasPairs = input.spec.bits === 8 && !input.spec.signed && weight.spec.bits === 8 && weight.spec.signed
   return {
-    summands: Math.round(values.length / Math.max(1, dims[axis] ?? 1)),
+    summands: values.length / Math.max(1, dims[axis] ?? 1),
     headroomBits: Math.log2(2 ** 31 / (largest + bias)),
     ...(hasPairs ? { saturablePairs: sums.saturable / Math.max(1, sums.pairs) } : {}),
   }

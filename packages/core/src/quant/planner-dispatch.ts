@@ -46,11 +46,19 @@ const open = (selection: Selection): Candidate[] =>
  * can only take support from others, so that the order does not matter.
  */
 function settle(selection: Selection): void {
-  const candidates = open(selection).reverse()
+  dropUntilSettled(selection, open(selection).reverse(), lonely)
+}
+
+/** Drops candidates that have a reason to go, again and again, because each that goes may be the reason of another. */
+function dropUntilSettled(
+  selection: Selection,
+  candidates: readonly Candidate[],
+  reasonOf: (c: Candidate, selection: Selection) => Reason | undefined,
+): void {
   for (let changed = true; changed; ) {
     changed = false
     for (const c of candidates) {
-      const reason = selection.chosen.has(c.node) ? lonely(c, selection) : undefined
+      const reason = selection.chosen.has(c.node) ? reasonOf(c, selection) : undefined
       if (!reason) continue
       selection.drop(c.node, reason)
       changed = true
@@ -77,15 +85,7 @@ function dropIdleMovers(selection: Selection): void {
 /** Each node that goes may have been what made the operand of another one codes. */
 function dropUnscaled(selection: Selection): void {
   const candidates = open(selection).filter((c) => c.rule.readBy)
-  for (let changed = true; changed; ) {
-    changed = false
-    for (const c of candidates) {
-      const reason = selection.chosen.has(c.node) ? unscaled(c, selection) : undefined
-      if (!reason) continue
-      selection.drop(c.node, reason)
-      changed = true
-    }
-  }
+  dropUntilSettled(selection, candidates, unscaled)
 }
 
 function unscaled(c: Candidate, selection: Selection): Reason | undefined {

@@ -20,12 +20,7 @@ export function convGrad(cx: ConvContext): Gradients {
   const dy = cx.dy(0)
   if (!dy) return []
   const [x, w, y] = shapesOf(cx)
-  const places = placeWindows(
-    cx,
-    windowOf(kernelDims(cx.attrs.kernel_shape, w) ?? [], cx.attrs),
-    x.slice(2),
-    y.slice(2),
-  )
+  const places = placesOf(cx, w, x, y)
   return [
     cx.wanted(0) ? dataGradient(cx, dy, w, places) : null,
     cx.wanted(1) ? weightGradient(cx, { value: cx.x(0), shape: x }, { value: dy, shape: y }, places) : null,
@@ -77,18 +72,17 @@ export function convTransposeGrad(cx: ConvContext): Gradients {
   const dy = cx.dy(0)
   if (!dy) return []
   const [x, w, y] = shapesOf(cx)
-  const places = placeWindows(
-    cx,
-    windowOf(kernelDims(cx.attrs.kernel_shape, w) ?? [], cx.attrs),
-    y.slice(2),
-    x.slice(2),
-  )
+  const places = placesOf(cx, w, y, x)
   return [
     cx.wanted(0) ? cx.g.op('Conv', [dy, cx.x(1)], convAttrsOf(places, cx.attrs.group)) : null,
     cx.wanted(1) ? weightGradient(cx, { value: dy, shape: y }, { value: cx.x(0), shape: x }, places) : null,
     cx.wanted(2) ? perChannel(cx, dy, y.length) : null,
   ]
 }
+
+/** Windows of a convolution from one map to another. */
+const placesOf = (cx: ConvContext, weight: Shape, from: Shape, to: Shape): WindowPlace[] =>
+  placeWindows(cx, windowOf(kernelDims(cx.attrs.kernel_shape, weight) ?? [], cx.attrs), from.slice(2), to.slice(2))
 
 function shapesOf(cx: ConvContext): [Shape, Shape, Shape] {
   const [x, w, y] = [cx.input(0)?.shape, cx.input(1)?.shape, cx.output(0)?.shape]
