@@ -1,7 +1,7 @@
 import { type Artifact, type ExportContext, type ExporterName, readQuantization } from '@fewbit/core/exporters'
 import { type Model, type Node, valuesByName } from '@fewbit/core/ir'
 import { dataRanges, type QuantParams } from '@fewbit/core/quant'
-import { decodeUtf8 } from '@fewbit/core/util'
+import { decodeUtf8, must } from '@fewbit/core/util'
 
 /** What a file says of one tensor: scales, and zero points among signed codes (0 where uint8 has 128). */
 export interface Said {
@@ -27,8 +27,8 @@ function bytesOf(artifacts: readonly Artifact[], suffix: string): Uint8Array {
 
 export const textOf = (artifacts: readonly Artifact[], suffix: string): string => decodeUtf8(bytesOf(artifacts, suffix))
 
-// biome-ignore lint/suspicious/noExplicitAny: files of other tools, which the tests take apart.
-const jsonOf = (artifacts: readonly Artifact[], suffix: string): any => JSON.parse(textOf(artifacts, suffix))
+/** A file of another tool, in the shape that the tool gives it. */
+const jsonOf = <T>(artifacts: readonly Artifact[], suffix: string): T => JSON.parse(textOf(artifacts, suffix)) as T
 
 function modelOf(artifacts: readonly Artifact[]): Model {
   const found = artifacts.find((a) => a.kind === 'model')
@@ -177,10 +177,14 @@ interface MnnTensor {
   zero_point?: number
 }
 
+interface MnnFile {
+  algo: [{ quant_params: { layer: Record<'input' | 'weight' | 'output', MnnTensor[] | undefined>[] } }]
+}
+
 const mnn: Read = (artifacts) => {
-  const [algo] = jsonOf(artifacts, '.mnn.json').algo
+  const { algo } = jsonOf<MnnFile>(artifacts, '.mnn.json')
   const said = new Map<string, Said>()
-  for (const { input, weight, output } of algo.quant_params.layer as Record<string, MnnTensor[]>[]) {
+  for (const { input, weight, output } of algo[0].quant_params.layer) {
     // The converter looks a layer up by output(0) and stops the program where there is none.
     if (!output?.[0]) throw new Error('a layer without output')
     for (const { name, scales, zero_point = 0 } of [...(input ?? []), ...(weight ?? []), ...output]) {
@@ -190,14 +194,19 @@ const mnn: Read = (artifacts) => {
   return said
 }
 
+interface RknnFile {
+  configs: Record<string, Record<string, { dominator: string; quant_min: number; bit_width: number }>>
+  values: Record<string, { scale: number | number[]; zero_point: number | number[] }>
+}
+
 const rknn: Read = (artifacts) => {
-  const { configs, values } = jsonOf(artifacts, '.rknn.json')
+  const { configs, values } = jsonOf<RknnFile>(artifacts, '.rknn.json')
   const said = new Map<string, Said>()
-  for (const tensors of Object.values<object>(configs)) {
+  for (const tensors of Object.values(configs)) {
     for (const [name, config] of Object.entries(tensors)) {
-      const { scale, zero_point } = values[config.dominator]
+      const { scale, zero_point } = must(values[config.dominator], config.dominator)
       const shift = config.quant_min < 0 ? 0 : 2 ** (config.bit_width - 1)
-      said.set(name, { scale: list(scale), zero: list<number>(zero_point).map((z) => z - shift) })
+      said.set(name, { scale: list(scale), zero: list(zero_point).map((z) => z - shift) })
     }
   }
   return said
@@ -207,8 +216,11 @@ const MEGENGINE_MIDDLE: Record<string, number> = { quint8: 128, quint4: 8 }
 
 const megengine: Read = (artifacts) =>
   table(
-    Object.entries<{ dtype: string; scale: number; zero_point?: number }>(
-      jsonOf(artifacts, '.dtypes.json').tensors,
+    Object.entries(
+      jsonOf<{ tensors: Record<string, { dtype: string; scale: number; zero_point?: number }> }>(
+        artifacts,
+        '.dtypes.json',
+      ).tensors,
     ).map(([name, { dtype, scale, zero_point = 0 }]) => [
       name,
       { scale: [scale], zero: [zero_point - (MEGENGINE_MIDDLE[dtype] ?? 0)] },
@@ -220,7 +232,7 @@ const ranges = (json: Record<string, number>): [string, Said][] =>
 
 const stpu: Read = (artifacts, cx) =>
   table(
-    Object.entries<{ min?: number; max: number }>(jsonOf(artifacts, '.stpu-minmax.json')).flatMap(
+    Object.entries(jsonOf<Record<string, { min?: number; max: number }>>(artifacts, '.stpu-minmax.json')).flatMap(
       ([key, { min, max }]): [string, Said][] => {
         if (min === undefined) return []
         const node = key.endsWith('_weights') ? key.slice(0, -'_weights'.length) : undefined
@@ -244,9 +256,13 @@ const nxp: Read = (artifacts) => {
   )
 }
 
+interface NnieFile {
+  nnie: { gfpq_param_dict: Record<string, number[]> }
+}
+
 const nnie: Read = (artifacts, cx) => {
   const said = new Map<string, Said>()
-  for (const [node, clips] of Object.entries<number[]>(jsonOf(artifacts, '.gfpq.json').nnie.gfpq_param_dict)) {
+  for (const [node, clips] of Object.entries(jsonOf<NnieFile>(artifacts, '.gfpq.json').nnie.gfpq_param_dict)) {
     for (const clip of clips)
       if (Math.abs(16 * Math.log2(clip) - Math.round(16 * Math.log2(clip))) > 1e-5) throw new Error(node)
     // One for each input that is no constant, and for each group of a convolution.
@@ -262,14 +278,27 @@ const nnie: Read = (artifacts, cx) => {
   return new Map([...said, ...weightsOf(modelOf(artifacts), cx.plan.tensors, step)])
 }
 
+type EncodingList = 'activation_encodings' | 'param_encodings'
+type LegacyFile = Record<EncodingList, Parameters<typeof legacy>[0]>
+
+interface PplClip {
+  step: number | number[]
+  zero_point: number | number[]
+  min: number | number[]
+  bit: number
+}
+
 /** How each backend, or its tool, reads what is written for it; written from its source or documents, not from ours. */
 export const READERS: Partial<Record<ExporterName, Read>> = {
   'aimet-0.6.1': (artifacts) => {
-    const { activation_encodings, param_encodings } = jsonOf(artifacts, '.encodings.json')
+    const { activation_encodings, param_encodings } = jsonOf<LegacyFile>(artifacts, '.encodings.json')
     return table([...legacy(activation_encodings), ...legacy(param_encodings)])
   },
   'aimet-1.0.0': (artifacts) => {
-    const { activation_encodings, param_encodings } = jsonOf(artifacts, '.encodings.json')
+    const { activation_encodings, param_encodings } = jsonOf<Record<EncodingList, Encoding100[]>>(
+      artifacts,
+      '.encodings.json',
+    )
     const all: Encoding100[] = [...activation_encodings, ...param_encodings]
     return table(
       all.map(({ name, bw, scale, offset }) => [name, { scale, zero: offset.map((o) => -o - 2 ** (bw - 1)) }]),
@@ -277,7 +306,7 @@ export const READERS: Partial<Record<ExporterName, Read>> = {
   },
   'aimet-2.0.0': (artifacts) =>
     table(
-      (jsonOf(artifacts, '.encodings.json').encodings as Encoding200[]).map((e) => {
+      jsonOf<{ encodings: Encoding200[] }>(artifacts, '.encodings.json').encodings.map((e) => {
         const scale = [e.y_scale].flat(8) as number[]
         const zero = e.y_zero_point === undefined ? zeros(scale) : ([e.y_zero_point].flat(8) as number[])
         const width = /^uint(\d+)$/.exec(e.output_dtype)?.[1]
@@ -297,20 +326,20 @@ export const READERS: Partial<Record<ExporterName, Read>> = {
   ppl,
   'ppl-w8a16': (artifacts) =>
     table(
-      Object.entries<{ step: number; zero_point: number; min: number | number[]; max: number | number[]; bit: number }>(
-        jsonOf(artifacts, '.clip-ranges.json').ppl,
-      ).map(([name, { step, zero_point, min, bit }]) => {
-        const scale = list(step)
-        const lowest = list(min).map(
-          (low, i) => Math.round(low / (scale[i] as number)) + (list(zero_point)[i] as number),
-        )
-        const shift = (low: number) => (low < 0 ? 0 : 2 ** (bit - 1))
-        return [name, { scale, zero: list(zero_point).map((z, i) => z - shift(lowest[i] as number)) }]
-      }),
+      Object.entries(jsonOf<{ ppl: Record<string, PplClip> }>(artifacts, '.clip-ranges.json').ppl).map(
+        ([name, { step, zero_point, min, bit }]) => {
+          const scale = list(step)
+          const lowest = list(min).map(
+            (low, i) => Math.round(low / (scale[i] as number)) + (list(zero_point)[i] as number),
+          )
+          const shift = (low: number) => (low < 0 ? 0 : 2 ** (bit - 1))
+          return [name, { scale, zero: list(zero_point).map((z, i) => z - shift(lowest[i] as number)) }]
+        },
+      ),
     ),
   rknn,
   snpe: (artifacts) => {
-    const { activation_encodings, param_encodings } = jsonOf(artifacts, '.overrides.json')
+    const { activation_encodings, param_encodings } = jsonOf<LegacyFile>(artifacts, '.overrides.json')
     return table([...legacy(activation_encodings), ...legacy(param_encodings)])
   },
   stpu,
@@ -335,16 +364,18 @@ export const READERS: Partial<Record<ExporterName, Read>> = {
     return table([...symmetricWeights(modelOf(artifacts), cx), ...activations])
   },
   'tensorrt-ranges': (artifacts, cx) => {
-    const flat = jsonOf(artifacts, '.ranges.json').act_quant_info
-    const nested = jsonOf(artifacts, '.clip-ranges.json').tensorrt.blob_range
+    const flat = jsonOf<{ act_quant_info: Record<string, number> }>(artifacts, '.ranges.json').act_quant_info
+    const nested = jsonOf<{ tensorrt: { blob_range: unknown } }>(artifacts, '.clip-ranges.json').tensorrt.blob_range
     if (JSON.stringify(flat) !== JSON.stringify(nested)) throw new Error('two files, two ranges')
     return table([...symmetricWeights(modelOf(artifacts), cx), ...ranges(flat)])
   },
   vitis: (artifacts) =>
     table(
-      Object.entries<{ scale: number }>(jsonOf(artifacts, '.clip-ranges.json').vitis).map(([name, { scale }]) => {
-        // Fix positions are −log2 of the scale.
-        return [name, { scale: [2 ** -Math.round(-Math.log2(scale))], zero: [0] }]
-      }),
+      Object.entries(jsonOf<{ vitis: Record<string, { scale: number }> }>(artifacts, '.clip-ranges.json').vitis).map(
+        ([name, { scale }]) => {
+          // Fix positions are −log2 of the scale.
+          return [name, { scale: [2 ** -Math.round(-Math.log2(scale))], zero: [0] }]
+        },
+      ),
     ),
 }
