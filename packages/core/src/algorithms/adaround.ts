@@ -33,6 +33,7 @@ export const adaround: QuantizedAlgorithm<AdaroundOptions> = {
   stage: 'weights',
   needsData: true,
   ownBiases: true,
+  undoneOnLoss: true,
   options: OPTIONS,
   async apply(cx, options) {
     const session = await cx.engine.load(adaroundModel())

@@ -26,6 +26,7 @@ export const coordinateDescent: QuantizedAlgorithm<DescentOptions> = {
   stage: 'weights',
   needsData: true,
   ownBiases: true,
+  undoneOnLoss: true,
   options: OPTIONS,
   apply: (cx, options) =>
     roundLayers(cx, options, async (problem, start, scales) => {

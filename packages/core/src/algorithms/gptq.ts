@@ -21,6 +21,7 @@ export const gptq: QuantizedAlgorithm<GptqOptions> = {
   stage: 'weights',
   needsData: true,
   ownBiases: true,
+  undoneOnLoss: true,
   options: OPTIONS,
   apply: (cx, options) =>
     roundLayers(cx, options, async (problem, _, scales) => {

@@ -106,9 +106,9 @@ describe('scale-search on outputs', () => {
   it('never leaves a layer with a larger error than it had', async () => {
     for (const bits of [3, 5, 8]) {
       const { record } = await searched(product().model, bits, { bias: false })
-      const { layers } = record.details as { layers: { nearest: number; rounded: number }[] }
+      const { layers } = record.details as { layers: { before: number; after: number }[] }
       expect(layers).toHaveLength(1)
-      for (const { nearest, rounded } of layers) expect(rounded).toBeLessThanOrEqual(nearest)
+      for (const { before, after } of layers) expect(after).toBeLessThanOrEqual(before)
     }
   })
 })

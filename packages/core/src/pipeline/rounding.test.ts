@@ -1,7 +1,9 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { memoryData, newModel, normal, normalData, runModel } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import type { AlgorithmRequest } from '../algorithms/index.ts'
+import type { AlgorithmRequest, QuantizedAlgorithm } from '../algorithms/index.ts'
+import { roundLayers } from '../algorithms/rounding/round-layers.ts'
+import { SHARED_OPTIONS, type SharedOptions } from '../algorithms/rounding/rounding-options.ts'
 import type { Feeds } from '../engine/index.ts'
 import { attribute, type GraphBuilder, type Model, Tensor, tensorType, type Value, valuesByName } from '../ir/index.ts'
 import { dequantize } from '../quant/index.ts'
@@ -61,6 +63,40 @@ async function outputs(model: Model, feeds: readonly Feeds[]): Promise<number[][
 
 const squaredError = (a: readonly number[][], b: readonly number[][]): number =>
   a.flat().reduce((sum, v, i) => sum + (v - (b.flat()[i] as number)) ** 2, 0)
+
+describe('rounding that finds nothing better', () => {
+  const hopeless: QuantizedAlgorithm<SharedOptions> = {
+    ...{
+      name: 'hopeless',
+      title: 'Nothing better',
+      summary: 'the highest code everywhere',
+      source: 'this test',
+      stage: 'weights',
+    },
+    ...{ needsData: true, options: SHARED_OPTIONS },
+    apply: (cx, options) =>
+      roundLayers(cx, options, async ({ target, quantMax }) => new Int32Array(target.length).fill(quantMax)),
+  }
+
+  it('leaves the codes of layers as they are, however far from them the target on quantized inputs lies', async () => {
+    const options = {
+      engine,
+      ...{ target: 'academic', scheme: 'w8a4', edgeBits: 8 },
+      calibration: { data: memoryData(SAMPLES), observer: 'minmax' },
+    }
+    const plain = await quantize(network(), options)
+    const kept = await quantize(network(), {
+      ...options,
+      algorithms: [{ name: 'hopeless', options: { bias: false } }],
+      extensions: [{ name: 'test', algorithms: [hopeless] }],
+    })
+    const [before, after] = [valuesByName(plain.model.graph), valuesByName(kept.model.graph)]
+    for (const name of ['a_w', 'd_w', 't_w', 'm_w', 'g_w']) {
+      const codes = (values: typeof before) => must(values.get(`${name}_quantized`)?.constant, name).numbers()
+      expect(codes(after)).toEqual(codes(before))
+    }
+  })
+})
 
 describe.each(['gptq', 'adaround', 'coordinate-descent'])('%s', (name) => {
   it.each(['w4', 'w4a8'])('leaves weights on their grids (%s)', async (scheme) => {

@@ -8,15 +8,15 @@ import { floatMoments, type InputMoments, PairedMoments } from './moments.ts'
 import type { MomentSource } from './moments-graph.ts'
 import { planPasses } from './passes.ts'
 import type { SharedOptions } from './rounding-options.ts'
-import { type CodeMatrix, type RoundingProblem, roundToNearest, rowObjectives, rowSets } from './rounding-problem.ts'
+import { type CodeMatrix, type RoundingProblem, rowObjectives, rowSets } from './rounding-problem.ts'
 import { type WeightedLayer, weightedLayers } from './weighted-layer.ts'
 import { codesOf, demandCodes, onGrid, paramsOf } from './write-codes.ts'
 
-/** The expected squared error of a layer's outputs, summed over channels: rounded to the nearest on the scales before, and afterwards. */
+/** The expected squared error of a layer's outputs, summed over channels: on codes and scales before, and afterwards. */
 export interface LayerDetails {
   readonly weight: string
-  readonly nearest: number
-  readonly rounded: number
+  readonly before: number
+  readonly after: number
 }
 
 /** Chooses the codes of one layer and, unless they are fixed, its scales. */
@@ -94,28 +94,28 @@ async function roundLayer({ cx, layer, weight, moments, options, round }: LayerT
   const slot = options.bias ? biasSlot(layer, cx) : undefined
   const { damping } = options
   const problem = layerProblem(layer, weight, params, moments, { centred: slot !== undefined, damping })
-  const nearest = { codes: roundToNearest(problem), scale: problem.scale.slice() }
-  const errors = rowObjectives(problem, nearest.codes)
-  const now = codesOf(layer, must(layer.weight.constant, 'weight'), params)
+  const now = { codes: codesOf(layer, must(layer.weight.constant, 'weight'), params), scale: problem.scale.slice() }
+  const errors = rowObjectives(problem, now.codes)
   // A power of two is a shift on the backend and stays one.
-  const codes = await round(problem, now, params.spec.powerOfTwo ? 'fixed' : options.scales)
-  const left = keepBetter(problem, codes, nearest, errors)
+  const codes = await round(problem, now.codes.slice(), params.spec.powerOfTwo ? 'fixed' : options.scales)
+  const left = keepBetter(problem, codes, now, errors)
   const final = paramsOf(params, problem)
   cx.params.set(group, final)
   layer.weight.constant = onGrid(layer, weight.dims, problem, codes)
   demandCodes(codesOf(layer, layer.weight.constant, final), codes, value)
   if (slot) foldMeanError(slot, layer, weight, moments, cx)
-  return { weight: value, nearest: total(errors), rounded: left }
+  return { weight: value, before: total(errors), after: left }
 }
 
 /**
- * Rows that share scales keep what was found for them only where it is better than rounding to the nearest on the scales before.
+ * Rows that share scales keep what was found for them only where it is better than the codes and scales before. With quantized inputs
+ * the target may lie far from the weights, so that codes next to it are no measure.
  * @returns the objective that is left.
  */
 function keepBetter(
   problem: RoundingProblem,
   codes: CodeMatrix,
-  nearest: { readonly codes: CodeMatrix; readonly scale: Float64Array },
+  old: { readonly codes: CodeMatrix; readonly scale: Float64Array },
   before: Float64Array,
 ): number {
   problem.scale.set(problem.scale.map(Math.fround))
@@ -123,14 +123,14 @@ function keepBetter(
   const of = (errors: Float64Array, rows: readonly number[]) => rows.reduce((n, row) => n + (errors[row] as number), 0)
   let left = 0
   for (const rows of rowSets(problem)) {
-    const [old, found] = [of(before, rows), of(after, rows)]
-    left += Math.min(old, found)
-    if (found <= old) continue
+    const [was, found] = [of(before, rows), of(after, rows)]
+    left += Math.min(was, found)
+    if (found <= was) continue
     for (const row of rows) {
       for (let at = row * problem.terms; at < (row + 1) * problem.terms; at++) {
-        codes[at] = nearest.codes[at] as number
+        codes[at] = old.codes[at] as number
         const p = problem.param[at] as number
-        problem.scale[p] = nearest.scale[p] as number
+        problem.scale[p] = old.scale[p] as number
       }
     }
   }
