@@ -90,8 +90,8 @@ interface AlgorithmFacts<O extends object> {
   /** Paper or document. */
   readonly source: string
   readonly options: OptionsOf<O>
-  /** Calibration data: without them the algorithm is refused; `unless` is an option with the value that does without. */
-  readonly needsData: boolean | { readonly unless: Readonly<Record<string, OptionValue>> }
+  /** Calibration data: without them the algorithm is refused, always or when an option has the value named. */
+  readonly needsData: boolean | { readonly when: Readonly<Record<string, OptionValue>> }
   /** Every linear layer gets a bias of its own before planning, zeros where it had none, so that the plan gives it a scale. */
   readonly ownBiases?: true
 }

@@ -28,7 +28,7 @@ export const biasAbsorption: FloatAlgorithm<BiasAbsorptionOptions> = {
   options: {
     source: {
       summary:
-        'how low a channel gets: what BatchNormalization remembers, the least value on the data, or the first where it is known',
+        'how low a channel gets: what BatchNormalization remembers, the least value on the data, or the first where it is known and the second where there are data',
       default: 'auto',
       choices: ['auto', 'norms', 'data'],
     },
@@ -40,7 +40,7 @@ export const biasAbsorption: FloatAlgorithm<BiasAbsorptionOptions> = {
       choices: ['exact', 'ignore'],
     },
   },
-  needsData: { unless: { source: 'norms' } },
+  needsData: { when: { source: 'data' } },
   preserves: 'approximate',
   async apply(cx, options) {
     const graph = channelGraph(cx.model, cx.ops, shiftRules(options.padding === 'ignore'))
@@ -74,7 +74,7 @@ async function shiftsFor(graph: ChannelGraph, options: BiasAbsorptionOptions, cx
 async function floorsOf(graph: ChannelGraph, { source, sigmas }: BiasAbsorptionOptions, cx: AlgorithmContext) {
   const made = layersOf(graph).map((node) => must(node.outputs[0], 'output'))
   const moments = (value: Value) => (source === 'data' ? undefined : cx.norms.get(value.name))
-  const open = source === 'norms' ? [] : made.filter((value) => !moments(value))
+  const open = source === 'norms' || !cx.data ? [] : made.filter((value) => !moments(value))
   const measured = await channelExtremes(cx, new Map(open.map((value) => [value, 1])))
   return made.map((value) => {
     const known = moments(value)

@@ -17,7 +17,7 @@ export const biasCorrection: QuantizedAlgorithm<BiasCorrectionOptions> = {
   stage: 'finish',
   summary: 'moves the bias of each layer so that the means of its output channels are those of float again',
   source: 'Nagel 2019, arXiv:1906.04721, section 4.2',
-  needsData: { unless: { method: 'analytic' } },
+  needsData: { when: { method: 'empirical' } },
   ownBiases: true,
   undoneOnLoss: true,
   options: {

@@ -35,7 +35,7 @@ export const relu6ToRelu: FloatAlgorithm<Relu6ToReluOptions> = {
     },
     force: { summary: 'drops all bounds, whatever it does', default: false },
   },
-  needsData: { unless: { force: true } },
+  needsData: { when: { force: false } },
   preserves: 'approximate',
   async apply(cx, { force, tolerance }) {
     const found = boundedRelus(cx.model, cx)

@@ -34,7 +34,7 @@ export const scaleSearch: QuantizedAlgorithm<ScaleSearchOptions> = {
     'shrinks the scales of weights to where rounding to the nearest errs least, and lets the outermost weights be clipped',
   source: 'docs/algorithms/scale-search.md',
   stage: 'weights',
-  needsData: { unless: { objective: 'weights' } },
+  needsData: { when: { objective: 'output' } },
   ownBiases: true,
   undoneOnLoss: true,
   options: OPTIONS,

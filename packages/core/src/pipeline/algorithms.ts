@@ -1,5 +1,6 @@
 import {
   type AlgorithmContext,
+  type AlgorithmOption,
   type AlgorithmOutcome,
   type AlgorithmStage,
   type ChosenAlgorithm,
@@ -58,16 +59,24 @@ export function algorithmsFor(settings: QuantizeSettings, hasData: boolean, run:
   const chosen = chooseAlgorithms(settings.algorithms, run.registries.algorithms)
   const lacking = hasData ? undefined : chosen.find(needsData)
   if (!lacking) return chosen
-  const { name, needsData: needs } = lacking.algorithm
-  const without = typeof needs === 'object' ? Object.entries(needs.unless)[0] : undefined
+  const { name } = lacking.algorithm
+  const other = withoutData(lacking)
   throw problem('ALGORITHM_DATA', `algorithm ${name} needs calibration data`, {
     at: { option: 'algorithm' },
-    fix: without ? `give data, or write ${name}:${without.join('=')}` : 'give data, or leave it out',
+    fix: other ? `give data, or write ${name}:${other}` : 'give data, or leave it out',
   })
 }
 
 function needsData({ algorithm: { needsData: needs }, options }: ChosenAlgorithm): boolean {
-  return typeof needs === 'object' ? Object.entries(needs.unless).some(([key, v]) => options[key] !== v) : needs
+  return typeof needs === 'object' ? Object.entries(needs.when).some(([key, v]) => options[key] === v) : needs
+}
+
+/** The option that lets an algorithm do without data, as it is written. */
+function withoutData({ algorithm: { needsData: needs, options } }: ChosenAlgorithm): string | undefined {
+  const [key, value] = typeof needs === 'object' ? (Object.entries(needs.when)[0] ?? []) : []
+  if (key === undefined) return undefined
+  const choices = (options as Readonly<Record<string, AlgorithmOption>>)[key]?.choices ?? [true, false]
+  return `${key}=${choices.find((choice) => choice !== value)}`
 }
 
 /**

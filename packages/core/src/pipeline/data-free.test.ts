@@ -83,6 +83,13 @@ describe('quantizing without data', () => {
     expect(await codes(free({ algorithms: ['bias-correction'] }))).toEqual(['ALGORITHM_DATA'])
   })
 
+  it('takes floors of channels from BatchNormalization where bias absorption would else measure them', async () => {
+    const { report } = await free({ algorithms: ['cle', 'bias-absorption'] })
+    expect(report.algorithms.map(({ name }) => name)).toEqual(['cle', 'bias-absorption'])
+    const measured = free({ algorithms: [{ name: 'bias-absorption', options: { source: 'data' } }] })
+    await expect(measured).rejects.toThrow('write bias-absorption:source=auto')
+  })
+
   it('names what is missing: the range of the input, tensors without statistics, data at all', async () => {
     expect(await codes(free({ calibration: { dataFree: true } }))).toEqual(['DATAFREE_INPUT'])
     expect(await codes(free({}, fixture('residual')))).toEqual(['DATAFREE_RANGE'])

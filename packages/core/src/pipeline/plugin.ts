@@ -79,7 +79,7 @@ const pluginSchema = z.strictObject({
         source: text,
         stage: z.enum(ALGORITHM_STAGES),
         options: record,
-        needsData: z.union([z.boolean(), z.looseObject({ unless: record })]),
+        needsData: z.union([z.boolean(), z.looseObject({ when: record })]),
         apply: method,
       }),
     )
