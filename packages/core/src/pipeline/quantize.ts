@@ -109,7 +109,20 @@ export async function report(
   run: Run,
 ): Promise<QuantizeResult> {
   const { model: quantized, float, plan, params, recipe } = made
+  adviseRounding(made, run)
   const measured = await measure({ ...made, original: model, float: made.reference, quantized, options }, run)
   const diagnostics = [...run.diagnostics.list, ...plan.diagnostics]
   return { model: quantized, float, plan, params, report: measured, recipe, trace: run.trace, diagnostics }
+}
+
+/** From this many bits on, rounding to the nearest costs little. */
+const ENOUGH_BITS = 7
+
+/** Who asks for few bits without an algorithm gets the worst that these bits can do, and is told. */
+function adviseRounding({ plan, algorithms }: Produced, { diagnostics }: Run): void {
+  const bits = Math.min(...plan.tensors.filter(({ role }) => role === 'weight').map(({ spec }) => spec.bits))
+  if (bits >= ENOUGH_BITS || algorithms.some(({ stage }) => stage === 'weights')) return
+  diagnostics.warn('WEIGHTS_NEAREST', `weights of ${bits} bits were rounded to the nearest code, one by one`, {
+    fix: 'add --algorithm coordinate-descent, which rounds them by what the layer makes of its inputs',
+  })
 }

@@ -64,6 +64,20 @@ async function outputs(model: Model, feeds: readonly Feeds[]): Promise<number[][
 const squaredError = (a: readonly number[][], b: readonly number[][]): number =>
   a.flat().reduce((sum, v, i) => sum + (v - (b.flat()[i] as number)) ** 2, 0)
 
+describe('weights of few bits', () => {
+  it.each([
+    ['w4', [], true],
+    ['w8', [], false],
+    ['w4', [{ name: 'gptq' }], false],
+  ] as const)('%s with %j: advice %s', async (scheme, algorithms, isAdvised) => {
+    const { diagnostics } = await quantize(network(), {
+      ...{ engine, target: 'academic', scheme, algorithms },
+      calibration: { data: memoryData(SAMPLES), observer: 'minmax' },
+    })
+    expect(diagnostics.some(({ code }) => code === 'WEIGHTS_NEAREST')).toBe(isAdvised)
+  })
+})
+
 describe('rounding that finds nothing better', () => {
   const hopeless: QuantizedAlgorithm<SharedOptions> = {
     ...{
