@@ -96,6 +96,16 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
       text: '(float32[4,3] x, float32[3] s, float32[3] b, float32[3] m, float32[3] v) => (y) { y = BatchNormalization(x, s, b, m, v) }',
       range: [0.4, 2],
     },
+    {
+      text: `(float32[3,2,2,3] x, float32[2] s, float32[2] b, float32[2] m, float32[2] v) => (y) {
+        y, bm, bv = BatchNormalization<epsilon = 0.01, momentum = 0.0, training_mode = 1>(x, s, b, m, v) }`,
+      range: [0.4, 2],
+    },
+    {
+      text: `(float32[5,3] x, float32[3] s, float32[3] b, float32[3] m, float32[3] v) => (y) {
+        y, rm, rv = BatchNormalization<training_mode = 1>(x, s, b, m, v) }`,
+      range: [0.4, 2],
+    },
   ],
   LayerNormalization: [
     one('float32[2,3,5] x, float32[5] s, float32[5] b', 'LayerNormalization(x, s, b)'),
