@@ -1,4 +1,5 @@
-import type { OptionsOf, QuantizedAlgorithm } from './algorithm.ts'
+import type { OptionsOf } from '../util/index.ts'
+import type { QuantizedAlgorithm } from './algorithm.ts'
 import { adaroundModel } from './rounding/adaround-graph.ts'
 import { adaroundLayer } from './rounding/adaround-layer.ts'
 import { refitScales, searchScales } from './rounding/fit-scales.ts'

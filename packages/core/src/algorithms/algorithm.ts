@@ -3,6 +3,7 @@ import type { Model } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import type { PassContext } from '../passes/index.ts'
 import type { QuantForm, QuantParams, QuantPlan, Target } from '../quant/index.ts'
+import type { OptionsOf, OptionTable, OptionValues } from '../util/index.ts'
 import type { ChannelMoments } from './norm-statistics.ts'
 
 /**
@@ -12,24 +13,6 @@ import type { ChannelMoments } from './norm-statistics.ts'
 export type AlgorithmStage = 'float' | 'weights' | 'finish'
 
 export const ALGORITHM_STAGES = ['float', 'weights', 'finish'] as const satisfies readonly AlgorithmStage[]
-
-export type OptionValue = number | boolean | string
-
-/** One option of an algorithm, as help, documentation and checks see it. */
-export interface AlgorithmOption<V extends OptionValue = OptionValue> {
-  readonly summary: string
-  readonly default: V
-  /** Bounds of a number, both allowed. */
-  readonly least?: number
-  readonly most?: number
-  /** The words that a text option takes. */
-  readonly choices?: readonly V[]
-}
-
-/** What an algorithm declares for options of these types. */
-export type OptionsOf<O extends object> = {
-  readonly [K in keyof O]: O[K] extends OptionValue ? AlgorithmOption<O[K]> : never
-}
 
 /** What algorithms of every stage get. */
 export interface AlgorithmContext {
@@ -91,7 +74,7 @@ interface AlgorithmFacts<O extends object> {
   readonly source: string
   readonly options: OptionsOf<O>
   /** Calibration data: without them the algorithm is refused, always or when an option has the value named. */
-  readonly needsData: boolean | { readonly when: Readonly<Record<string, OptionValue>> }
+  readonly needsData: boolean | { readonly when: OptionValues }
   /** Every linear layer gets a bias of its own before planning, zeros where it had none, so that the plan gives it a scale. */
   readonly ownBiases?: true
 }
@@ -122,4 +105,4 @@ export interface QuantizedAlgorithm<O extends object = object> extends Algorithm
 // Options differ from one algorithm to the next; what is called is checked against `options` before.
 export type Algorithm = AnyOptions<FloatAlgorithm<never>> | AnyOptions<QuantizedAlgorithm<never>>
 
-type AnyOptions<A> = Omit<A, 'options'> & { readonly options: Readonly<Record<string, AlgorithmOption>> }
+type AnyOptions<A> = Omit<A, 'options'> & { readonly options: OptionTable }

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Feeds, probeModel } from '../engine/index.ts'
 import { type Model, parseModel, Tensor } from '../ir/index.ts'
 import { type QuantizeResult, quantize } from '../pipeline/index.ts'
-import type { OptionValue } from './algorithm.ts'
+import type { OptionValue } from '../util/index.ts'
 import type { CorrectedLayer } from './bias-correction/empirical.ts'
 
 // Latency has tests of its own.

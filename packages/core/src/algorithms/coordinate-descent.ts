@@ -1,4 +1,5 @@
-import type { OptionsOf, QuantizedAlgorithm } from './algorithm.ts'
+import type { OptionsOf } from '../util/index.ts'
+import type { QuantizedAlgorithm } from './algorithm.ts'
 import { descendInTurns, startCodes } from './rounding/choose-codes.ts'
 import { roundLayers } from './rounding/round-layers.ts'
 import { SHARED_OPTIONS, type SharedOptions } from './rounding/rounding-options.ts'

@@ -1,4 +1,5 @@
-import type { OptionsOf, QuantizedAlgorithm } from './algorithm.ts'
+import type { OptionsOf } from '../util/index.ts'
+import type { QuantizedAlgorithm } from './algorithm.ts'
 import { startCodes } from './rounding/choose-codes.ts'
 import { refitScales } from './rounding/fit-scales.ts'
 import { roundLayers } from './rounding/round-layers.ts'

@@ -1,6 +1,5 @@
 import {
   type AlgorithmContext,
-  type AlgorithmOption,
   type AlgorithmOutcome,
   type AlgorithmStage,
   type ChosenAlgorithm,
@@ -8,14 +7,13 @@ import {
   type FloatAlgorithm,
   giveOwnBiases,
   type NormStatistics,
-  type OptionValue,
   type QuantizedAlgorithm,
   type QuantizedContext,
 } from '../algorithms/index.ts'
 import type { Dataset } from '../engine/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
 import { materialize, type Target } from '../quant/index.ts'
-import { problem } from '../util/index.ts'
+import { type OptionValues, problem } from '../util/index.ts'
 import type { Execution } from './execution.ts'
 import type { Candidate } from './judge.ts'
 import type { QuantizeSettings } from './options.ts'
@@ -27,7 +25,7 @@ import type { ProgressCallback, Run } from './run.ts'
 export interface AlgorithmRecord {
   readonly name: string
   readonly stage: AlgorithmStage
-  readonly options: Readonly<Record<string, OptionValue>>
+  readonly options: OptionValues
   /** Number of nodes whose weights, scales or biases changed. */
   readonly changed: number
   readonly notes: readonly string[]
@@ -75,7 +73,7 @@ function needsData({ algorithm: { needsData: needs }, options }: ChosenAlgorithm
 function withoutData({ algorithm: { needsData: needs, options } }: ChosenAlgorithm): string | undefined {
   const [key, value] = typeof needs === 'object' ? (Object.entries(needs.when)[0] ?? []) : []
   if (key === undefined) return undefined
-  const choices = (options as Readonly<Record<string, AlgorithmOption>>)[key]?.choices ?? [true, false]
+  const choices = options[key]?.choices ?? [true, false]
   return `${key}=${choices.find((choice) => choice !== value)}`
 }
 

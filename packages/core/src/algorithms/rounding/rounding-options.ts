@@ -1,4 +1,4 @@
-import type { OptionsOf } from '../algorithm.ts'
+import type { OptionsOf } from '../../util/index.ts'
 
 /** What all algorithms that round on second moments have in common. */
 export interface SharedOptions {
