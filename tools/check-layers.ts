@@ -8,7 +8,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['core/src/util'],
   ['core/src/onnx'],
   ['core/src/ir'],
-  ['core/src/ops'],
+  ['core/src/ops', 'core/src/weights'],
   ['core/src/passes', 'core/src/autodiff', 'core/src/zoo'],
   ['core/src/engine'],
   ['core/src/training'],

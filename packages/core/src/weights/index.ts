@@ -1,0 +1,1 @@
+export { encodeSafetensors, readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts'
