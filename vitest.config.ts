@@ -14,6 +14,7 @@ export default defineConfig({
       { find: /^@fewbit\/core$/, replacement: source('packages/core/src/index.ts') },
       { find: /^@fewbit\/core\/(.+)$/, replacement: source('packages/core/src/$1/index.ts') },
       { find: '@fewbit/engine-node', replacement: source('packages/engine-node/src/index.ts') },
+      { find: '@fewbit/engine-web', replacement: source('packages/engine-web/src/index.ts') },
       { find: /^@fewbit\/report$/, replacement: source('packages/report/src/index.ts') },
       { find: '@fewbit/testkit', replacement: source('packages/testkit/src/index.ts') },
       { find: /^fewbit$/, replacement: source('packages/cli/src/index.ts') },

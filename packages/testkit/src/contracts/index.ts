@@ -1,5 +1,7 @@
 export * from './algorithm-contract.ts'
 export * from './contract.ts'
+export * from './engine-cases.ts'
+export * from './engine-contract.ts'
 export * from './exporter-contract.ts'
 export * from './gradient-cases.ts'
 export * from './gradient-contract.ts'

@@ -1,7 +1,5 @@
-import type { LoadOptions } from '@fewbit/core/engine'
-import type { InferenceSession } from 'onnxruntime-node'
-
-type SessionOptions = InferenceSession.SessionOptions
+import type { LoadOptions } from '../engine.ts'
+import type { OrtSessionOptions } from './bindings.ts'
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all', simulate: 'all' } as const
 
@@ -11,7 +9,7 @@ const SIMULATE = { session: { disable_quant_qdq: '1' } }
 /** Log only errors: warnings (unused initializers, shape merges) are about the user's model and not actionable here. */
 const ERRORS_ONLY = 3
 
-export function sessionOptions(options: LoadOptions): SessionOptions {
+export function ortSessionOptions(options: LoadOptions): OrtSessionOptions {
   const { optimization = 'all', threads, providers, arena, profile, saveOptimized } = options
   return {
     graphOptimizationLevel: LEVELS[optimization],
