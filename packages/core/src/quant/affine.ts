@@ -14,7 +14,7 @@ export interface ScaleZero {
  * Smallest scale handed out: 2^-63. The product of two such scales, which is the scale of a bias, is still a normal float32;
  * kernels flush smaller ones to zero.
  */
-const MIN_SCALE = 2 ** -63
+export const MIN_SCALE = 2 ** -63
 
 /** The range widened to hold zero, which must be exact: padding, ReLU and zero bias rely on it. */
 export const withZero = (range: Range): Range => ({ lo: Math.min(range.lo, 0), hi: Math.max(range.hi, 0) })

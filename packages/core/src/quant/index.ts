@@ -3,6 +3,7 @@ export * from './bias.ts'
 export * from './explain.ts'
 export * from './fake-quantize.ts'
 export {
+  broadcastable,
   type FakeQuantizeOptions,
   fakeQuantizeGraph,
   type NodeSink,

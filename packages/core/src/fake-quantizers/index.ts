@@ -1,0 +1,3 @@
+export * from './define.ts'
+export type { GradientScale, Mask } from './gradient-options.ts'
+export * from './registry.ts'

@@ -1,0 +1,25 @@
+import type { QuantSpec } from '../quant/index.ts'
+import type { OptionsOf } from '../util/index.ts'
+import { type GradientScale, gradientScaleOption, type Mask, maskOption } from './gradient-options.ts'
+import { uniformOps } from './uniform-op.ts'
+
+/** Operators of quantizers whose gradients are those of learned steps or of fixed ones: the latter never ask for the scale's. */
+export const UNIFORM_OPS = uniformOps('FakeQuantize')
+
+/** Options of quantizers that learn steps. */
+export interface LearnedStepOptions {
+  readonly mask: Mask
+  readonly gradientScale: GradientScale
+  /** Whether zero points are learned, of specs that have one. */
+  readonly learnZeroPoint: boolean
+}
+
+export const learnedStepOptions = (mask: Mask, learnZeroPoint: boolean): OptionsOf<LearnedStepOptions> => ({
+  mask: maskOption(mask),
+  gradientScale: gradientScaleOption('features'),
+  learnZeroPoint: { summary: 'zero points are learned as well, where the target has them', default: learnZeroPoint },
+})
+
+/** Steps that take any value cannot be held where scales are powers of two. */
+export const powerOfTwoObstacle = ({ powerOfTwo }: QuantSpec): string | undefined =>
+  powerOfTwo && 'scales are powers of two on this target, and this one learns any number: train with tqt or fixed'

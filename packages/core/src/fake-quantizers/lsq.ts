@@ -1,0 +1,29 @@
+import type { FakeQuantizer } from './define.ts'
+import { type LearnedStepOptions, learnedStepOptions, powerOfTwoObstacle, UNIFORM_OPS } from './learned-step.ts'
+import { uniformCall, uniformParams } from './uniform-state.ts'
+
+/**
+ * Scales are trained. See docs/fake-quantizers/lsq.md.
+ *
+ * Differs from MegEngine's kernel where there is a zero point: of clipped elements the paper's formula is (qmin − z) · g, and MegEngine
+ * leaves z out. Differs from MQBench in the default gradient scale: the paper's number of features is that of one sample.
+ */
+export const lsq: FakeQuantizer<LearnedStepOptions> = {
+  name: 'lsq',
+  title: 'learned step size',
+  summary: 'trains scales together with the weights, by the gradient of the rounding error',
+  source: 'Esser et al. 2020, arXiv:1902.08153',
+  options: learnedStepOptions('unrounded', false),
+  roles: ['weight', 'activation'],
+  observer: 'lsq',
+  ops: UNIFORM_OPS,
+  obstacle: powerOfTwoObstacle,
+  init: (cx, { mask, gradientScale, learnZeroPoint }) =>
+    uniformCall(UNIFORM_OPS, 'FakeQuantize', cx, {
+      scaleTrained: true,
+      zeroPointTrained: learnZeroPoint,
+      mask,
+      gradientScale,
+    }),
+  toParams: uniformParams,
+}
