@@ -1,5 +1,5 @@
 import { Cloner, copyHeader, type Graph, Model, type Value } from '../ir/index.ts'
-import { graft } from './graft.ts'
+import { forgetSymbols, graft } from './graft.ts'
 import { PairReducer } from './pair-reducer.ts'
 import type { ValuePair } from './pairs.ts'
 
@@ -21,6 +21,7 @@ export function comparisonModel(reference: Model, candidate: Model, pairs: reado
   model.irVersion = Math.max(reference.irVersion, candidate.irVersion)
   for (const def of reference.functions) model.functions.push(first.function(def))
 
+  forgetSymbols(reference, first)
   const second = graft(graph, candidate, 'candidate', sharedInputs(graph, candidate))
   const reducer = new PairReducer(graph)
   const outputs = pairs.map((pair, i) =>

@@ -1,4 +1,4 @@
-import { Cloner, type Graph, type Model, UniqueNames, type Value } from '../ir/index.ts'
+import { Cloner, type Graph, type Model, UniqueNames, type Value, withoutSymbols } from '../ir/index.ts'
 
 /**
  * Adds another model's nodes and initializers to a graph, under fresh names that begin with `prefix`.
@@ -25,5 +25,15 @@ export function graft(graph: Graph, other: Model, prefix: string, known: Readonl
     for (const output of copy.outputs) if (output) rename(output)
     graph.add(copy)
   }
+  forgetSymbols(other, cloner)
   return cloner
+}
+
+/** What was an output in its model, and is none where it is copied to, loses the sizes that the file claims by name only. */
+export function forgetSymbols(model: Model, copies: Cloner): void {
+  for (const output of model.graph.outputs) {
+    const copy = copies.read(output)
+    if (!copy.producer) continue
+    copy.type = withoutSymbols(copy.type)
+  }
 }

@@ -31,6 +31,19 @@ const rows = (...values: number[][]): Dataset =>
   memoryData(values.map((row) => ({ x: Tensor.float32([1, row.length], row) })))
 
 describe('graphwiseError', () => {
+  it('does not believe that an enlarged picture has the size of the picture', async () => {
+    // Exporters name the axes of inputs and outputs alike. ONNX Runtime would put y into the memory of a tensor of x's size.
+    const reference = model(`m (float32[N,C,H,W] x) => (float32[N,C,H,W] y) <int64[4] n = {1, 1, 2, 2}> {
+      y = Tile(x, n) }`)
+    const candidate = model(`m (float32[N,C,H,W] x) => (float32[N,C,H,W] y) 
+      <float32[] two = {2}, int64[] axis = {2}, int64[4] n = {1, 1, 2, 2}> {
+      a = Mul(x, two) b = CumSum(a, axis) c = CumSum(b, axis) d = CumSum(c, axis) y = Tile(d, n) }`)
+    const pictures = memoryData([{ x: Tensor.float32([1, 4, 1, 2], [1, 2, 3, 4, 5, 6, 7, 8]) }])
+    const errors = await errorsOf(reference, candidate, pictures)
+    // H is 1, so that sums along it are the elements: e = y − 2y.
+    expect(errors.find(({ value }) => value === 'y')).toMatchObject({ count: 32, sqnr: 0 })
+  })
+
   it('compares what readers see, the dequantized tensor, with the float one', async () => {
     // r = 2x: 2, 0, 6 and 8, 0.4, 0. d = 0.5 · round(5x): 2.5, 0, 7.5 and 10, 0.5, 0.
     const [r, y, ...more] = await errorsOf(model(FLOAT), model(QUANTIZED), rows([1, -1, 3], [4, 0.2, -2]))

@@ -9,6 +9,7 @@ import {
   tensorType,
   Value,
   valuesByName,
+  withoutSymbols,
 } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { isFloat } from '../util/index.ts'
@@ -49,7 +50,7 @@ export function variantsModel(float: Model, variants: readonly Model[], ops: OpR
     })
   })
   const references = float.graph.outputs.map((value, i) => {
-    const type = asTensor(value.type)
+    const type = asTensor(withoutSymbols(value.type))
     return new Value(referenceInput(i), tensorType(type?.dtype ?? 'float32', type?.shape))
   })
   const compared = comparedOutputs(float)

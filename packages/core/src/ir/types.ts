@@ -54,3 +54,13 @@ export function sameShape(a: Shape | undefined, b: Shape | undefined): boolean {
   if (!a || !b) return a === b
   return a.length === b.length && a.every((dim, i) => dim === b[i])
 }
+
+/**
+ * The type without its symbols. Files claim equal symbols for outputs that are not equal, such as a picture and its enlargement; engines
+ * plan memory by them as soon as the value is an output no more.
+ */
+export function withoutSymbols<T extends ValueType | undefined>(type: T): T | TensorType {
+  const tensor = asTensor(type)
+  if (!tensor?.shape) return type
+  return { ...tensor, shape: tensor.shape.map((dim) => (typeof dim === 'number' ? dim : null)) }
+}
