@@ -7,5 +7,7 @@ const CANDIDATES = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/ch
 export const chromiumPath = CANDIDATES.find((path): path is string => path !== undefined && existsSync(path))
 
 /** Root, which containers run as, has no sandbox to give. */
-export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: chromiumPath as string, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] })
+const SANDBOX = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+
+export const launch = (args: readonly string[] = []): Promise<Browser> =>
+  chromium.launch({ executablePath: chromiumPath as string, args: [...SANDBOX, ...args] })

@@ -87,7 +87,9 @@ async function refuses(engine: Engine, dtype: DType): Promise<void> {
     await codeOf(engine.load(serializeModel(castTo(dtype, false)))),
     await codeOf(evaluateModel(engine, castTo(dtype))),
   ]
-  demandEqual(codes, Array(3).fill('ENGINE_UNSUPPORTED'), 'codes of errors')
+  // A build without kernels for the type refuses it with words of its own.
+  const refused = codes.every((code) => code === 'ENGINE_UNSUPPORTED' || code === 'ENGINE_LOAD')
+  demand(refused, () => `codes of errors: ${codes.join()}`)
   await passes(engine, 'float32')
 }
 
