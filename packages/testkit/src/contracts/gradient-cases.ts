@@ -47,6 +47,11 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
     conv('auto_pad = "VALID", strides = [3], dilations = [2]', '[2,2,12]', '[4,2,3]'),
     conv('strides = [4, 4]', '[1,2,7,7]', '[4,2,1,1]'),
     conv('pads = [1, 1, 1, 1, 1, 1]', '[1,2,3,3,3]', '[4,2,2,2,2]'),
+    conv('strides = [2, 2], pads = [1, 1, 0, 1], dilations = [2, 1]', '[3,3,8,7]', '[4,3,3,2]'),
+    conv('dilations = [1, 2], pads = [1, 2, 1, 2]', '[2,3,5,6]', '[4,3,3,3]'),
+    conv('strides = [2], pads = [1, 2]', '[2,3,8]', '[4,3,3]'),
+    conv('strides = [1, 2, 1], pads = [1, 0, 0, 0, 1, 1]', '[2,2,3,4,3]', '[4,2,2,2,2]'),
+    conv('strides = [2, 2], pads = [1, 1, 1, 1]', '[16,16,8,8]', '[4,16,3,3]'),
   ],
   ConvTranspose: [
     conv('strides = [2, 2]', '[2,3,3,4]', '[3,4,2,2]', 'ConvTranspose'),
@@ -114,7 +119,8 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
   InstanceNormalization: [one('float32[2,3,2,4] x, float32[3] s, float32[3] b', 'InstanceNormalization(x, s, b)')],
   Softmax: softmax('Softmax'),
   LogSoftmax: softmax('LogSoftmax'),
-  Relu: unary('Relu(x)'),
+  // Single precision has a formulation of its own.
+  Relu: [...unary('Relu(x)'), { ...one('float32[3,7] x', 'Relu(x)'), single: true }],
   LeakyRelu: unary('LeakyRelu<alpha = 0.2>(x)'),
   Elu: unary('Elu<alpha = 0.7>(x)'),
   Celu: unary('Celu<alpha = 0.7>(x)'),

@@ -1,6 +1,6 @@
 import { float, from, int, until } from '../attrs.ts'
 import { defineOp } from '../define-op.ts'
-import { batchNormGrad } from '../grads/normalization.ts'
+import { batchNormGrad } from '../grads/batch-norm.ts'
 import { typed } from '../shared/rules.ts'
 
 const TRAINING_OUTPUTS = ['Y', 'mean?', 'var?', 'saved_mean?', 'saved_var?']

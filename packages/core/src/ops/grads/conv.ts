@@ -1,16 +1,8 @@
 import type { Shape, Value } from '../../ir/index.ts'
-import type { GradContext, Gradients } from '../gradient.ts'
+import type { Gradients } from '../gradient.ts'
 import { kernelDims, windowOf } from '../shared/conv-geometry.ts'
-import type { groupedConvAttrs } from '../shared/conv-shape.ts'
-import { convAttrsOf, correlationAttrs, placeWindows, transposedAttrs, type WindowPlace } from './window.ts'
-
-type ConvContext = GradContext<typeof groupedConvAttrs>
-
-/** A batch of pictures [N, channels, spatial…] on one side of a convolution. */
-interface Side {
-  readonly value: Value
-  readonly shape: Shape
-}
+import { type ConvContext, weightGradient } from './conv-weight.ts'
+import { convAttrsOf, placeWindows, transposedAttrs, type WindowPlace } from './window.ts'
 
 /**
  * Y[n, m, o] = Σ W[m, c, k]·X[n, c, s·o + d·k − p] + B[m], so that dX is the transposed convolution of dY with W
@@ -91,34 +83,3 @@ function shapesOf(cx: ConvContext): [Shape, Shape, Shape] {
 
 const perChannel = (cx: ConvContext, dy: Value, rank: number): Value =>
   cx.g.sum(dy, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)], false)
-
-/**
- * dW[m, c, k] = Σ X[n, c, s·o + d·k − p]·dY[n, m, o] is a convolution as well: channels of X are its batch, samples its channels,
- * dY its weight, stride d and dilation s. With groups, samples of group j are its group j: X becomes [C/group, group·N, spatial…],
- * and the result [C/group, M, kernel…] is transposed to [M, C/group, kernel…].
- */
-function weightGradient(cx: ConvContext, wide: Side, narrow: Side, places: readonly WindowPlace[]): Value {
-  const { g } = cx
-  const { group } = cx.attrs
-  const spatial = places.map((_, i) => i + 2)
-  const swap = [1, 0, ...spatial]
-  const data = group === 1 ? g.transpose(wide.value, swap) : groupsAside(cx, wide, group)
-  const full = g.op('Conv', [data, g.transpose(narrow.value, swap)], correlationAttrs(places, group))
-  const weight = g.transpose(full, swap)
-  // Data that no window touched gives positions behind the kernel.
-  if (places.every((p) => p.untouched < p.dilation)) return weight
-  const [starts, ends] = [places.map(() => 0), places.map((p) => p.kernel)]
-  return g.op('Slice', [weight, g.ints(starts), g.ints(ends), g.ints(spatial)])
-}
-
-/** [N, group·C', spatial…] as [C', group·N, spatial…]. */
-function groupsAside(cx: ConvContext, { value, shape }: Side, group: number): Value {
-  const { g } = cx
-  const [, channels, ...spatial] = shape
-  if (typeof channels !== 'number' || !spatial.every((d) => typeof d === 'number'))
-    return cx.open('channels and spatial sizes')
-  const each = channels / group
-  const apart = g.reshape(value, [0, group, each, ...spatial])
-  const ordered = g.transpose(apart, [2, 1, 0, ...spatial.map((_, i) => i + 3)])
-  return g.reshape(ordered, [each, -1, ...spatial])
-}

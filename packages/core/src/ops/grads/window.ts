@@ -45,7 +45,7 @@ function placeAxis(cx: GradContext, window: Window, i: number, size: Dim, count:
 }
 
 /** Pads of all axes as operators want them: all begins, then all ends. */
-const padList = (places: readonly WindowPlace[]): number[] =>
+export const padList = (places: readonly WindowPlace[]): number[] =>
   [0, 1].flatMap((end) => places.map((p) => p.pads[end] ?? 0))
 
 /** Attributes of the ConvTranspose that takes gradients of the windows' outputs back to their inputs. */
