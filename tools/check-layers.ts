@@ -11,6 +11,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['core/src/ops', 'core/src/weights'],
   ['core/src/passes', 'core/src/autodiff', 'core/src/zoo'],
   ['core/src/engine'],
+  ['core/src/training-data'],
   ['core/src/training'],
   ['core/src/quant'],
   ['core/src/observers', 'core/src/calibration', 'core/src/fake-quantizers'],

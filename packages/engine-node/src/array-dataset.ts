@@ -1,7 +1,14 @@
 import { basename } from 'node:path'
-import { bindArrays, type DataSource, type Dataset, type ModelInput, type Sample } from '@fewbit/core/engine'
+import {
+  bindArrays,
+  type DataSource,
+  type Dataset,
+  type ModelInput,
+  type Pictures,
+  type Sample,
+} from '@fewbit/core/engine'
 import type { Tensor } from '@fewbit/core/ir'
-import { must, problem } from '@fewbit/core/util'
+import { isInteger, must, problem } from '@fewbit/core/util'
 import { type RowReader, rowReader } from './array-input.ts'
 import { atMost, type DataOptions, spread } from './data-options.ts'
 import { readNpz } from './npz.ts'
@@ -49,10 +56,12 @@ async function arrayDataset(
   const labels = binding.labels === undefined ? undefined : arrays.get(binding.labels)
   if (labels && labels.dims[0] !== total) throw labelCount(path, labels.dims[0] ?? 0, total)
   const picked = spread(total, options.samples)
-  const preprocess = feeds.find((feed) => feed.reader.preprocess)?.reader.preprocess
+  const preprocess = feeds.find((feed) => feed.reader.picture)?.reader.picture?.preprocess
+  const pictures = arrayPictures(picked, feeds, inputs, labels)
   return {
     name: path,
     length: picked.length,
+    ...(pictures && { pictures }),
     async *samples(): AsyncGenerator<Sample> {
       for (const i of picked) yield readSample(i, feeds, labels)
     },
@@ -60,17 +69,45 @@ async function arrayDataset(
   }
 }
 
+/** Where one array of bytes is all that there is. */
+function arrayPictures(
+  picked: readonly number[],
+  feeds: readonly Feed[],
+  inputs: readonly ModelInput[],
+  labels: RowSource | undefined,
+): Pictures | undefined {
+  const [feed, ...more] = feeds
+  const reader = feed?.reader.picture
+  if (!feed || !reader || more.length > 0) return undefined
+  return {
+    input: must(inputs[0], 'input'),
+    preprocess: reader.preprocess,
+    async *read() {
+      for (const i of picked) {
+        const pixels = await reader.pixels(await feed.source.row(i))
+        yield { id: rowName(i), pixels, ...(labels && answerOf(await labels.row(i))) }
+      }
+    },
+  }
+}
+
+const rowName = (i: number): string => `row ${i}`
+
 async function readSample(i: number, feeds: readonly Feed[], labels: RowSource | undefined): Promise<Sample> {
   const tensors = await Promise.all(
     feeds.map(async (f) => [f.name, await f.reader.read(await f.source.row(i))] as const),
   )
-  const sample = { id: `row ${i}`, feeds: Object.fromEntries(tensors) }
-  const label = labels && classIndex(await labels.row(i))
-  return label === undefined ? sample : { ...sample, label }
+  return { id: rowName(i), feeds: Object.fromEntries(tensors), ...(labels && answerOf(await labels.row(i))) }
 }
 
-/** A label of more than one element is a target of another kind, not a class. */
-export const classIndex = (tensor: Tensor): number | undefined => (tensor.size === 1 ? tensor.integers()[0] : undefined)
+/** A whole number is a class. More than one element, or an array of floats, is a target of another kind. */
+export function answerOf(row: Tensor): Pick<Sample, 'label' | 'target'> {
+  const number = row.size === 1 ? row.integers()[0] : undefined
+  return {
+    ...(Number.isInteger(number) ? { label: number as number } : {}),
+    ...(number !== undefined && isInteger(row.dtype) ? {} : { target: row }),
+  }
+}
 
 function sampleCount(path: string, feeds: readonly Feed[]): number {
   const counts = feeds.map(({ source }) => source.dims[0] ?? 0)

@@ -15,7 +15,12 @@ import { fitPixels } from './image-decode.ts'
 export interface RowReader {
   read(row: Tensor): Promise<Tensor>
   /** Set where rows are pixels. */
-  readonly preprocess?: Preprocess
+  readonly picture?: PictureReader
+}
+
+export interface PictureReader {
+  readonly preprocess: Preprocess
+  pixels(row: Tensor): Promise<Pixels>
 }
 
 /**
@@ -27,9 +32,10 @@ export function rowReader(dtype: DType, dims: readonly number[], input: ModelInp
   const picture = dtype === 'uint8' && isFloat(input.dtype) && input.shape?.length === 4 ? pictureAxes(dims) : undefined
   if (!picture) return { read: async (row) => convert(row, input) }
   const preprocess = resolvePreprocess(preprocessOf(options), input)
+  const pixels = (row: Tensor) => fitPixels(toPixels(row, picture), preprocess)
   return {
-    preprocess,
-    read: async (row) => normalizePixels(await fitPixels(toPixels(row, picture), preprocess), preprocess, input.dtype),
+    picture: { preprocess, pixels },
+    read: async (row) => normalizePixels(await pixels(row), preprocess, input.dtype),
   }
 }
 

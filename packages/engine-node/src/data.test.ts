@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import type { Dataset, ModelInput, Sample } from '@fewbit/core/engine'
+import { type Dataset, type ModelInput, pictureSamples, type Sample } from '@fewbit/core/engine'
 import { Diagnostics, type FewbitError } from '@fewbit/core/util'
 import { zipSync } from 'fflate'
 import sharp from 'sharp'
@@ -235,6 +235,27 @@ describe('arrays', () => {
     ])
   })
 
+  it('takes whole numbers for classes and all else for targets', async () => {
+    const x = npy('<f4', [2, 1], bytes(Float32Array.of(1, 2)))
+    const answers = async (name: string, y: Uint8Array) => {
+      const file = await put(name, zipSync({ 'x.npy': x, 'y.npy': y }))
+      const samples = await all(await openDataset(file, image(['N', 1])))
+      return samples.map(({ label, target }) => [label, target?.dims, target && Array.from(target.numbers())])
+    }
+    expect(await answers('classes.npz', npy('|u1', [2, 1], Uint8Array.of(7, 3)))).toEqual([
+      [7, undefined, undefined],
+      [3, undefined, undefined],
+    ])
+    expect(await answers('heights.npz', npy('<f4', [2], bytes(Float32Array.of(0.5, 2))))).toEqual([
+      [undefined, [1], [0.5]],
+      [2, [1], [2]],
+    ])
+    expect(await answers('boxes.npz', npy('<i8', [2, 2], bytes(BigInt64Array.of(1n, 2n, 3n, 4n))))).toEqual([
+      [undefined, [1, 2], [1, 2]],
+      [undefined, [1, 2], [3, 4]],
+    ])
+  })
+
   it('widens integers to the input type and adds missing axes of size 1', async () => {
     const file = await put('ids.npy', npy('<i4', [2, 2], bytes(Int32Array.of(1, 2, 3, 4))))
     const samples = await all(await openDataset(file, [{ name: 'ids', dtype: 'int64', shape: [1, 1, 2] }]))
@@ -290,5 +311,19 @@ describe('arrays', () => {
     expect(await codeOf(openDataset(floats, ints).then(all))).toBe('DATA_DTYPE')
     const cut = await put('cut.npy', npy('<f4', [2, 2], two))
     expect(await codeOf(openDataset(cut, image(['N', 2])).then(all))).toBe('DATA_NPY')
+  })
+})
+
+describe('pictures before normalization', () => {
+  it.each(['classes', 'set.tar.gz', 'nhwc.npz'])('are the samples of %s', async (spec) => {
+    const size = spec.endsWith('npz') ? 2 : 4
+    const data = await openDataset(join(root, spec), image(['N', 3, size, size]), { preset: 'imagenet', crop: null })
+    const given = data.pictures
+    if (!given) throw new Error('no pictures')
+    const made: Sample[] = []
+    for await (const sample of pictureSamples(given)) made.push(sample)
+    const facts = (samples: Sample[]) => samples.map((s) => [s.id, s.label, values(s)])
+    expect(facts(made)).toEqual(facts(await all(data)))
+    expect(made.length).toBeGreaterThan(1)
   })
 })

@@ -1,17 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { DataSource, Dataset, ModelInput, Sample } from '@fewbit/core/engine'
+import { type DataSource, type Dataset, type ModelInput, pictureSamples } from '@fewbit/core/engine'
 import { problem } from '@fewbit/core/util'
 import { atMost, type DataOptions, spread } from './data-options.ts'
 import { filesBelow, insidePath } from './folder-walk.ts'
-import { type EncodedImage, imageInput, imageSample } from './image-sample.ts'
+import { decodedPictures, type EncodedImage, imageInput } from './image-sample.ts'
 import { labelIndex, parseLabels } from './labels.ts'
-import { prefetch } from './prefetch.ts'
 
 const IMAGE = /\.(jpe?g|png|bmp|webp|gif|tiff?|avif)$/i
-
-/** Decodes in flight: sharp works in the thread pool of libuv, which has four threads. */
-const AHEAD = 4
 
 export const isImageName = (name: string): boolean => IMAGE.test(name)
 
@@ -33,14 +29,12 @@ async function openFolder(path: string, inputs: readonly ModelInput[], options: 
     })
   }
   const images = spread(all.length, options.samples).map((i) => all[i] as EncodedImage)
+  const pictures = decodedPictures(() => images, target, options)
   return {
     name: path,
     length: images.length,
-    async *samples(): AsyncGenerator<Sample> {
-      for await (const sample of prefetch(images, AHEAD, (image) => imageSample(image, target, options))) {
-        if (sample) yield sample
-      }
-    },
+    pictures,
+    samples: () => pictureSamples(pictures),
     toJSON: () => ({
       kind: 'image-folder',
       name: basename(path),

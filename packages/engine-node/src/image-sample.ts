@@ -1,7 +1,11 @@
-import { type ModelInput, normalizePixels, type Preprocess, resolvePreprocess, type Sample } from '@fewbit/core/engine'
+import { type ModelInput, type Picture, type Pictures, type Preprocess, resolvePreprocess } from '@fewbit/core/engine'
 import { FewbitError, problem } from '@fewbit/core/util'
 import { type DataOptions, preprocessOf } from './data-options.ts'
 import { decodeImage } from './image-decode.ts'
+import { prefetch } from './prefetch.ts'
+
+/** Decodes in flight: sharp works in the thread pool of libuv, which has four threads. */
+const AHEAD = 4
 
 export interface EncodedImage {
   readonly id: string
@@ -25,20 +29,35 @@ export function imageInput(inputs: readonly ModelInput[], options: DataOptions):
   return { input, preprocess: resolvePreprocess(preprocessOf(options), input) }
 }
 
-/** @returns undefined for an unreadable image that `onError: 'skip'` leaves out. */
-export async function imageSample(
-  image: EncodedImage,
+/** @param images gives the same images each time that it is called. */
+export function decodedPictures(
+  images: () => Iterable<EncodedImage> | AsyncIterable<EncodedImage>,
   { input, preprocess }: ImageInput,
   options: DataOptions,
-): Promise<Sample | undefined> {
+): Pictures {
+  return {
+    input,
+    preprocess,
+    async *read() {
+      for await (const picture of prefetch(images(), AHEAD, (image) => decoded(image, preprocess, options)))
+        if (picture) yield picture
+    },
+  }
+}
+
+/** @returns undefined for an unreadable image that `onError: 'skip'` leaves out. */
+async function decoded(
+  { id, label, bytes }: EncodedImage,
+  preprocess: Preprocess,
+  options: DataOptions,
+): Promise<Picture | undefined> {
   try {
-    const pixels = await decodeImage(await image.bytes(), preprocess)
-    const feeds = { [input.name]: normalizePixels(pixels, preprocess, input.dtype) }
-    return image.label === undefined ? { id: image.id, feeds } : { id: image.id, feeds, label: image.label }
+    const pixels = await decodeImage(await bytes(), preprocess)
+    return label === undefined ? { id, pixels } : { id, pixels, label }
   } catch (error) {
-    if (options.onError !== 'skip') throw unreadable(image.id, error)
+    if (options.onError !== 'skip') throw unreadable(id, error)
     options.diagnostics?.warn('DATA_SKIPPED', `left out an image that cannot be read: ${reason(error)}`, {
-      at: { file: image.id },
+      at: { file: id },
     })
     return undefined
   }

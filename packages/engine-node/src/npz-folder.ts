@@ -9,7 +9,7 @@ import {
 } from '@fewbit/core/engine'
 import type { Tensor } from '@fewbit/core/ir'
 import { must, problem } from '@fewbit/core/util'
-import { classIndex } from './array-dataset.ts'
+import { answerOf } from './array-dataset.ts'
 import { rowReader } from './array-input.ts'
 import { atMost, type DataOptions, spread } from './data-options.ts'
 import { filesBelow } from './folder-walk.ts'
@@ -58,12 +58,11 @@ async function readSample(
   for (const input of inputs) {
     const array = withBatchAxis(must(arrays.get(must(binding.arrays.get(input.name), 'bound array')), 'array'), input)
     const reader = rowReader(array.dtype, array.dims, input, options)
-    preprocess ??= reader.preprocess
+    preprocess ??= reader.picture?.preprocess
     feeds[input.name] = await reader.read(array)
   }
   const labels = binding.labels === undefined ? undefined : arrays.get(binding.labels)
-  const label = labels && classIndex(labels)
-  return { sample: label === undefined ? { id, feeds } : { id, feeds, label }, preprocess }
+  return { sample: { id, feeds, ...(labels && answerOf(labels)) }, preprocess }
 }
 
 function withBatchAxis(array: Tensor, input: ModelInput): Tensor {

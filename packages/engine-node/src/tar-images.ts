@@ -2,15 +2,12 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { DataSource, Dataset, ModelInput, Sample } from '@fewbit/core/engine'
+import { type DataSource, type Dataset, type ModelInput, pictureSamples } from '@fewbit/core/engine'
 import { must, problem } from '@fewbit/core/util'
 import { extract } from 'tar-stream'
 import { atMost, type DataOptions, spread } from './data-options.ts'
 import { classImages, isImageName } from './image-folder.ts'
-import { type EncodedImage, imageInput, imageSample } from './image-sample.ts'
-import { prefetch } from './prefetch.ts'
-
-const AHEAD = 4
+import { decodedPictures, type EncodedImage, imageInput } from './image-sample.ts'
 
 /** No picture is larger; a header that claims so is damaged. */
 const MAX_ENTRY = 2 ** 28
@@ -33,16 +30,12 @@ async function openTar(path: string, inputs: readonly ModelInput[], options: Dat
   if (names.length === 0) throw problem('DATA_EMPTY', 'the archive holds no images', { at: { file: path } })
   const labels = new Map(classImages(names).map(({ file, label }) => [file, label]))
   const picked = new Set(spread(names.length, options.samples).map((i) => must(names[i], 'name')))
+  const pictures = decodedPictures(() => encodedImages(path, picked, labels), target, options)
   return {
     name: path,
     length: picked.size,
-    async *samples(): AsyncGenerator<Sample> {
-      for await (const sample of prefetch(encodedImages(path, picked, labels), AHEAD, (i) =>
-        imageSample(i, target, options),
-      )) {
-        if (sample) yield sample
-      }
-    },
+    pictures,
+    samples: () => pictureSamples(pictures),
     toJSON: () => ({ kind: 'tar', name: basename(path), samples: picked.size, preprocess: target.preprocess }),
   }
 }

@@ -1,5 +1,7 @@
+import type { Tensor } from '../ir/index.ts'
 import type { Feeds } from './engine.ts'
 import type { ModelInput } from './inputs.ts'
+import type { Pictures } from './pictures.ts'
 
 /** One example. Every tensor has the batch axis in front, with size 1. */
 export interface Sample {
@@ -8,6 +10,8 @@ export interface Sample {
   readonly feeds: Feeds
   /** Class index, where the data is labelled. */
   readonly label?: number
+  /** What the first output should be, where that is no class: batch axis in front, with size 1. */
+  readonly target?: Tensor
 }
 
 /** A re-iterable source of examples. Iterating twice gives the same examples in the same order. */
@@ -18,6 +22,8 @@ export interface Dataset {
   /** True for generated data, which proves nothing about accuracy; reports say so. */
   readonly synthetic?: boolean
   samples(): AsyncIterable<Sample>
+  /** The same samples before their pixels are normalized, where each is one picture. */
+  readonly pictures?: Pictures
   /** What identifies the data and its preprocessing in a recipe. */
   toJSON(): Record<string, unknown>
 }

@@ -48,18 +48,42 @@ const at = (list: readonly number[], channel: number): number => list[channel] ?
  * @returns `[1, C, H, W]` or `[1, H, W, C]` by `layout`, C being 1 for `gray` and 3 otherwise.
  */
 export function normalizePixels(pixels: Pixels, p: Preprocess, dtype: DType = 'float32'): Tensor {
-  const channels = p.channelOrder === 'gray' ? 1 : 3
+  const channels = channelsOf(p)
   const { height, width } = pixels
-  const count = height * width
-  const out = new Float32Array(count * channels)
-  const step = p.layout === 'nchw' ? 1 : channels
-  for (let c = 0; c < channels; c++) {
-    const offset = p.layout === 'nchw' ? c * count : c
-    if (channels === 1 && pixels.channels === 3) fillLuma(out, pixels, p)
-    else fillChannel(out, offset, step, pixels, sourceChannel(pixels, p, c), lookup(p, c))
-  }
+  const out = new Float32Array(height * width * channels)
+  if (isLuma(pixels, p)) fillLuma(out, pixels, p)
+  else fillChannels(out, pixels, p, (c) => pixelTable(p, c))
   const dims = p.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels]
   return dtype === 'float32' ? Tensor.float32(dims, out) : Tensor.fromNumbers(dtype, dims, out)
+}
+
+/** Channels of the network's input. */
+export const channelsOf = ({ channelOrder }: Preprocess): 1 | 3 => (channelOrder === 'gray' ? 1 : 3)
+
+/** Grey made of colours is no pixel of 8 bits any more. */
+export const isLuma = ({ channels }: Pixels, p: Preprocess): boolean => channels === 3 && channelsOf(p) === 1
+
+/**
+ * Pixels in the network's order of channels and axes: what `normalizePixels` makes of each byte is `pixelTable` of its channel.
+ * Not for pixels that become grey (`isLuma`).
+ */
+export function arrangePixels(pixels: Pixels, p: Preprocess): Uint8Array {
+  const out = new Uint8Array(pixels.height * pixels.width * channelsOf(p))
+  fillChannels(out, pixels, p, () => IDENTITY)
+  return out
+}
+
+const IDENTITY = Uint8Array.from({ length: 256 }, (_, v) => v)
+
+function fillChannels<T extends Uint8Array | Float32Array>(
+  out: T,
+  pixels: Pixels,
+  p: Preprocess,
+  tableOf: (channel: number) => T,
+): void {
+  const channels = channelsOf(p)
+  const [stride, step] = p.layout === 'nchw' ? [pixels.height * pixels.width, 1] : [1, channels]
+  for (let c = 0; c < channels; c++) fillChannel(out, c * stride, step, pixels, sourceChannel(pixels, p, c), tableOf(c))
 }
 
 function sourceChannel(pixels: Pixels, p: Preprocess, c: number): number {
@@ -67,18 +91,18 @@ function sourceChannel(pixels: Pixels, p: Preprocess, c: number): number {
   return p.channelOrder === 'bgr' ? 2 - c : c
 }
 
-/** The 256 values that a channel can take. */
-function lookup(p: Preprocess, c: number): Float32Array {
+/** The 256 numbers that the bytes of a channel become, `c` counting in the network's order. */
+export function pixelTable(p: Preprocess, c: number): Float32Array {
   return Float32Array.from({ length: 256 }, (_, v) => (v * p.scale - at(p.mean, c)) / at(p.std, c))
 }
 
-function fillChannel(
-  out: Float32Array,
+function fillChannel<T extends Uint8Array | Float32Array>(
+  out: T,
   offset: number,
   step: number,
   pixels: Pixels,
   source: number,
-  table: Float32Array,
+  table: T,
 ): void {
   const { data, channels } = pixels
   for (let i = source, o = offset; i < data.length; i += channels, o += step)

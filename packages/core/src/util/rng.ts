@@ -34,3 +34,20 @@ export function rng(seed: number): Rng {
     },
   }
 }
+
+/**
+ * One seed out of several numbers (MurmurHash3's mixing): what belongs to (seed, epoch, index) can be drawn without drawing what comes
+ * before.
+ */
+export function mixSeed(...parts: readonly number[]): number {
+  let hash = parts.length
+  for (const part of parts) {
+    const scrambled = Math.imul(rotate(Math.imul(part, 0xcc9e2d51), 15), 0x1b873593)
+    hash = Math.imul(rotate(hash ^ scrambled, 13), 5) + 0xe6546b64
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+const rotate = (x: number, by: number): number => (x << by) | (x >>> (32 - by))
