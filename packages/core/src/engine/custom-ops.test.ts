@@ -86,6 +86,14 @@ describe('withCustomOps', () => {
     ])
     await session.release()
     expect(withCustomOps(node, defaultOps)).toBe(node)
+    const given: unknown[] = []
+    const load: typeof node.load = (source, options) => {
+      given.push(source)
+      return node.load(source, options)
+    }
+    const plain = model('y = Relu(x) z = Neg(x)')
+    await (await withCustomOps({ ...node, load }, ops).load(plain)).release()
+    expect(given[0]).toBe(plain)
     expect(await run(model('y = Relu(x) z = Neg(x)'), feeds)).toEqual({ y: [3, 0], z: [-3, 4] })
   })
 

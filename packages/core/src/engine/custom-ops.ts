@@ -1,4 +1,4 @@
-import { cloneModel, type Model, type Node, nestedGraphs, readModel } from '../ir/index.ts'
+import { allGraphs, cloneModel, type Model, type Node, nestedGraphs, readModel } from '../ir/index.ts'
 import type { OpDef, OpRegistry } from '../ops/index.ts'
 import { inferShapes } from '../passes/infer-shapes.ts'
 import { problem } from '../util/index.ts'
@@ -22,12 +22,23 @@ export function withCustomOps(engine: Engine, ops: OpRegistry): Engine {
 async function load(engine: Engine, ops: OpRegistry, source: ModelSource, options?: LoadOptions): Promise<Session> {
   if ('path' in source) return engine.load(source, options)
   const given = source instanceof Uint8Array ? readModel(source) : source
+  if (!usesCustomOps(given, ops)) return engine.load(source, options)
   const model = cloneModel(given)
   const isChanged = addFunctionBodies(model, ops)
   const evaluated = evaluatedNodes(model, ops)
   if (evaluated.size === 0) return engine.load(isChanged ? model : source, options)
   inferShapes(model, { ops })
   return StagedSession.load(engine, model, cutIntoStages(model, evaluated), options)
+}
+
+/** Most models do not, and need no copy. */
+function usesCustomOps(model: Model, ops: OpRegistry): boolean {
+  return [...allGraphs(model)].some((graph) =>
+    [...graph.nodes].some((node) => {
+      const def = ops.of(node)
+      return def?.body !== undefined || def?.evaluate !== undefined
+    }),
+  )
 }
 
 /**

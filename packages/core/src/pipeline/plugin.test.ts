@@ -2,6 +2,7 @@ import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
 import { describe, expect, it, vi } from 'vitest'
 import { qdq } from '../exporters/index.ts'
+import { FAKE_QUANTIZERS } from '../fake-quantizers/index.ts'
 import { minmax } from '../observers/index.ts'
 import { defaultOps, defineOp } from '../ops/index.ts'
 import { onnxruntime } from '../targets/index.ts'
@@ -13,6 +14,8 @@ import { planModel, quantize } from './quantize.ts'
 vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
+
+const { lsq } = FAKE_QUANTIZERS
 
 /** Twice the range of minmax: told apart from it by its scales. */
 const wide = {
@@ -48,6 +51,21 @@ describe('registriesWith', () => {
     expect([found.observers.wide, found.observers.minmax]).toEqual([wide, minmax])
     expect([found.targets.bigger, found.exporters.mine]).toEqual([bigger, mine])
     expect(registriesWith().observers).not.toHaveProperty('wide')
+  })
+
+  it('adds fake-quantizers with their operators, of which those that they share with others count once', () => {
+    const op = { ...square, domain: 'example.qat' }
+    const mine = { ...lsq, name: 'mine', ops: [...lsq.ops, op] }
+    const found = registriesWith([{ name: 'a', fakeQuantizers: [mine, { ...mine, name: 'other' }] }])
+    expect(found.fakeQuantizers).toMatchObject({ lsq, mine, other: { name: 'other' } })
+    expect(found.ops.get('example.qat', 'Square')).toBe(op)
+    expect(registriesWith().ops.get('fewbit.qat', 'FakeQuantize')).toBe(lsq.ops[0])
+    expect(codesOf([{ name: 'b', fakeQuantizers: [lsq] }])).toEqual([
+      expect.stringMatching(/^PLUGIN_CONFLICT plugin "b" adds the fake-quantizer "lsq", which fewbit has/),
+    ])
+    expect(codesOf([{ name: 'c', fakeQuantizers: [{ ...mine, init: undefined }] }])).toEqual([
+      expect.stringMatching(/^PLUGIN_INVALID .*fakeQuantizers.0.init/),
+    ])
   })
 
   it('names every name that is taken, and by whom', () => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ALGORITHM_STAGES, ALGORITHMS, type Algorithm } from '../algorithms/index.ts'
 import { parseBody } from '../engine/index.ts'
 import { EXPORTERS, type Exporter } from '../exporters/index.ts'
+import { type AnyFakeQuantizer, FAKE_QUANTIZERS, type FakeQuantizers, qatOps } from '../fake-quantizers/index.ts'
 import { OBSERVERS, type Observer } from '../observers/index.ts'
 import { defaultOps, type OpDef, type OpRegistry } from '../ops/index.ts'
 import type { Target } from '../quant/index.ts'
@@ -17,6 +18,8 @@ export interface Plugin {
   readonly targets?: readonly Target[]
   readonly exporters?: readonly Exporter[]
   readonly algorithms?: readonly Algorithm[]
+  /** Their operators need not stand in `ops` as well. */
+  readonly fakeQuantizers?: readonly AnyFakeQuantizer[]
 }
 
 /** Everything that a run can ask for by name. */
@@ -26,30 +29,29 @@ export interface Registries {
   readonly targets: Readonly<Record<string, Target>>
   readonly exporters: Readonly<Record<string, Exporter>>
   readonly algorithms: Readonly<Record<string, Algorithm>>
+  readonly fakeQuantizers: FakeQuantizers
 }
 
 const text = z.string().min(1)
 const method = z.custom<unknown>((value) => typeof value === 'function', 'expected a function')
 const record = z.record(z.string(), z.unknown())
 
+const operator = z.looseObject({
+  type: text,
+  domain: text,
+  since: z.array(z.int().positive()).min(1),
+  inputs: z.array(text),
+  outputs: z.array(text),
+  attrs: record,
+  quant: record,
+  body: text.optional(),
+  evaluate: method.optional(),
+})
+
 /** Enough of each kind that what is missing is named here, and not in the middle of a run. */
 const pluginSchema = z.strictObject({
   name: text,
-  ops: z
-    .array(
-      z.looseObject({
-        type: text,
-        domain: text,
-        since: z.array(z.int().positive()).min(1),
-        inputs: z.array(text),
-        outputs: z.array(text),
-        attrs: record,
-        quant: record,
-        body: text.optional(),
-        evaluate: method.optional(),
-      }),
-    )
-    .optional(),
+  ops: z.array(operator).optional(),
   observers: z
     .array(z.looseObject({ name: text, summary: text, defaults: record, wants: z.array(text), range: method }))
     .optional(),
@@ -84,6 +86,21 @@ const pluginSchema = z.strictObject({
       }),
     )
     .optional(),
+  fakeQuantizers: z
+    .array(
+      z.looseObject({
+        name: text,
+        title: text,
+        summary: text,
+        source: text,
+        roles: z.array(z.enum(['weight', 'activation'])).min(1),
+        options: record,
+        ops: z.array(operator).min(1),
+        init: method,
+        toParams: method,
+      }),
+    )
+    .optional(),
 })
 
 /**
@@ -103,11 +120,12 @@ export function registriesWith(plugins: readonly Plugin[] = [], ops: OpRegistry 
   ) => merged(kind, known, plugins, name, of, found)
   const nameOf = ({ name }: { readonly name: string }) => name
   const registries = {
-    ops: extendOps(ops, plugins, found),
+    ops: extendOps(qatOps(ops), plugins, found),
     observers: merge<Observer<object>>('observer', OBSERVERS, nameOf, (p) => p.observers ?? []),
     targets: merge<Target>('target', TARGETS, nameOf, (p) => p.targets ?? []),
     exporters: merge<Exporter>('exporter', EXPORTERS, nameOf, (p) => p.exporters ?? []),
     algorithms: merge<Algorithm>('algorithm', ALGORITHMS, nameOf, (p) => p.algorithms ?? []),
+    fakeQuantizers: merge<AnyFakeQuantizer>('fake-quantizer', FAKE_QUANTIZERS, nameOf, (p) => p.fakeQuantizers ?? []),
   }
   found.throwIfErrors()
   return registries
@@ -150,11 +168,19 @@ function merged<T>(
 function extendOps(ops: OpRegistry, plugins: readonly Plugin[], found: Diagnostics): OpRegistry {
   const key = ({ domain, type }: OpDef) => `${domain}::${type}`
   const known = Object.fromEntries([...ops].map((def) => [key(def), def]))
-  const all = merged('operator', known, plugins, key, (p) => p.ops ?? [], found)
+  const all = merged('operator', known, plugins, key, operatorsOf, found)
   const added = Object.entries(all).flatMap(([name, def]) => (known[name] === def ? [] : [def]))
   for (const def of added) if (def.body !== undefined) parseBody(def)
   return added.length > 0 ? ops.extend(added) : ops
 }
+
+/** Those that fake-quantizers share with each other, or with fewbit's, count once. */
+function operatorsOf({ ops = [], fakeQuantizers = [] }: Plugin): OpDef[] {
+  const own = new Set([...ops, ...fakeQuantizers.flatMap((quantizer) => quantizer.ops)])
+  return [...own].filter((def) => !BUILT_IN.has(def))
+}
+
+const BUILT_IN = new Set(Object.values(FAKE_QUANTIZERS).flatMap((quantizer): readonly OpDef[] => quantizer.ops))
 
 function conflict(kind: string, name: string, plugin: Plugin, owner: string | undefined, found: Diagnostics): void {
   const holder = owner === undefined ? 'fewbit' : `plugin "${owner}"`
