@@ -1,5 +1,4 @@
-import { Cloner, copyHeader, type Graph, Model, type Value } from '../ir/index.ts'
-import { forgetSymbols, graft } from './graft.ts'
+import { Cloner, copyHeader, forgetSymbols, type Graph, graft, Model, type Value } from '../ir/index.ts'
 import { PairReducer } from './pair-reducer.ts'
 import type { ValuePair } from './pairs.ts'
 

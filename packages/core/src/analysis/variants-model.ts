@@ -4,6 +4,7 @@ import {
   copyHeader,
   dependencies,
   extract,
+  graft,
   Model,
   type Node,
   tensorType,
@@ -14,7 +15,6 @@ import {
 import type { OpRegistry } from '../ops/index.ts'
 import { isFloat } from '../util/index.ts'
 import { classScores } from './class-scores.ts'
-import { graft } from './graft.ts'
 import { PairReducer } from './pair-reducer.ts'
 
 /** Name of the result for an output of the network in one of the variants. */

@@ -1,6 +1,6 @@
 import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, ValueType } from '../ir/index.ts'
 import type { GradContext, Gradients } from './gradient.ts'
-import type { InputRole, QuantTraits } from './traits.ts'
+import type { InputRole, LearnedRole, QuantTraits } from './traits.ts'
 
 /** One attribute's schema. `required` ones have no default; `optional` ones may be absent without one. */
 export interface AttrSpec<T> {
@@ -91,6 +91,11 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
    */
   readonly grad: Facet<[cx: GradContext<NoInfer<S>>], Gradients>
   readonly quant: QuantTraits
+  /**
+   * What a constant vector (or a table, for Gather) at input i is when a network trains, where its role in `quant` does not say it: the
+   * scale and shift of a normalization, a slope, an addend of each channel.
+   */
+  readonly learned: readonly (LearnedRole | null)[]
   /** The operator as an ONNX function in the text form, for engines that do not know it: `function mine::Op <…> (x) => (y) { … }`. */
   readonly body: string | undefined
   /** The operator in JavaScript, for engines that do not know it: all outputs from the inputs. Inputs left out are undefined. */
@@ -112,6 +117,12 @@ export function inputRole(def: OpDef, i: number): InputRole {
   return roles[i] ?? (def.inputs.at(-1)?.endsWith('...') ? roles.at(-1) : undefined) ?? 'parameter'
 }
 
+/** What input `i` is when a network trains, or null where a constant there stays as it is. */
+export function learnedRole(def: OpDef, i: number): LearnedRole | null {
+  const role = inputRole(def, i)
+  return role === 'weight' || role === 'bias' ? role : (def.learned[i] ?? null)
+}
+
 /** Fills in defaults. The identity of the returned object is the operator's identity in the registry. */
 export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> {
   return {
@@ -125,6 +136,7 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     macs: undefined,
     grad: undefined,
     quant: {},
+    learned: [],
     body: undefined,
     evaluate: undefined,
     weightChannelAxis: undefined,

@@ -47,6 +47,9 @@ export type InputRole =
   /** Shapes, axes, indices, states: never quantized. */
   | 'parameter'
 
+/** What gradients change: rates and decay of a training run may differ between these. */
+export type LearnedRole = 'weight' | 'bias' | 'norm'
+
 /** Everything the planner may ask of an operator. */
 export interface QuantTraits {
   /** Role per input position; the last one repeats for variadic inputs; missing means 'parameter'. */

@@ -23,5 +23,6 @@ export const BatchNormalization = defineOp({
     return [typed(cx, cx.input(0)?.shape), ...Array(Math.max(0, cx.outputCount - 1)).fill(statistics)]
   },
   grad: batchNormGrad,
+  learned: [null, 'norm', 'norm'],
   quant: { roles: ['activation', 'parameter'] },
 })

@@ -20,6 +20,7 @@ export const Gather = defineOp({
   },
   elements: (cx) => gatherElements(cx),
   grad: gatherGrad,
+  learned: ['weight'],
   quant: { roles: ['activation', 'parameter'], traits: ['scale-preserving'] },
 })
 

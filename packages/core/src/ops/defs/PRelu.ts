@@ -10,5 +10,6 @@ export const PRelu = defineOp({
   outputs: ['Y'],
   infer: likeInput,
   grad: preluGrad,
+  learned: [null, 'weight'],
   quant: { roles: ['activation', 'activation'], traits: ['positively-homogeneous'] },
 })

@@ -7,13 +7,14 @@ import { type ElementRule, elementRule } from '../shared/arithmetic.ts'
 import { broadcastShapes } from '../shared/broadcast.ts'
 import { addDims, mulDims, subDims } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'
-import type { Trait } from '../traits.ts'
+import type { LearnedRole, Trait } from '../traits.ts'
 
 interface Binary {
   readonly attrs?: AttrSchema
   readonly elements?: ElementRule
   readonly traits?: readonly Trait[]
   readonly grad?: OpDef['grad']
+  readonly learned?: LearnedRole
 }
 
 const broadcastInputs = (cx: InferContext) =>
@@ -28,7 +29,7 @@ const binaryShape = (cx: InferContext) => (cx.version < 7 ? cx.input(0)?.shape :
 const binary = (
   type: string,
   since: readonly number[],
-  { attrs = {}, elements, traits = [], grad }: Binary = {},
+  { attrs = {}, elements, traits = [], grad, learned }: Binary = {},
 ): OpDef =>
   defineOp({
     type,
@@ -40,6 +41,7 @@ const binary = (
     grad,
     infer: (cx) => [typed(cx, binaryShape(cx)) ?? typed(cx, binaryShape(cx), undefined, 1)],
     quant: { roles: ['activation', 'activation'], traits: ['elementwise', ...traits] },
+    ...(learned && { learned: [learned, learned] }),
   })
 
 /** Operands of a type that quantization has no business with. */
@@ -99,6 +101,7 @@ const modulo: ElementRule = (cx) =>
 
 export const ARITHMETIC: readonly OpDef[] = [
   binary('Add', [1, 6, 7, 13, 14], {
+    learned: 'bias',
     grad: BINARY_GRADS.Add,
     elements: elementRule(
       (a = 0, b = 0) => a + b,
@@ -107,6 +110,7 @@ export const ARITHMETIC: readonly OpDef[] = [
     ),
   }),
   binary('Sub', [1, 6, 7, 13, 14], {
+    learned: 'bias',
     grad: BINARY_GRADS.Sub,
     elements: elementRule(
       (a = 0, b = 0) => a - b,
@@ -115,6 +119,7 @@ export const ARITHMETIC: readonly OpDef[] = [
     ),
   }),
   binary('Mul', [1, 6, 7, 13, 14], {
+    learned: 'norm',
     grad: BINARY_GRADS.Mul,
     elements: elementRule(
       (a = 0, b = 0) => a * b,
@@ -123,6 +128,7 @@ export const ARITHMETIC: readonly OpDef[] = [
     ),
   }),
   binary('Div', [1, 6, 7, 13, 14], {
+    learned: 'norm',
     grad: BINARY_GRADS.Div,
     elements: elementRule((a = 0, b = 0) => a / b, 2, divideDims),
   }),

@@ -17,6 +17,7 @@ export const InstanceNormalization = defineOp({
   infer: likeInput,
   grad: instanceNormGrad,
   quant: { roles: ['activation', 'parameter'] },
+  learned: [null, 'norm', 'norm'],
 })
 
 /** Mean and InvStdDev keep the rank, with 1 from `axis` on, in the element type that `stash_type` names. */
@@ -37,6 +38,7 @@ export const LayerNormalization = defineOp({
   },
   grad: layerNormGrad,
   quant: { roles: ['activation', 'parameter'] },
+  learned: [null, 'norm', 'norm'],
 })
 
 export const GroupNormalization = defineOp({
@@ -47,6 +49,7 @@ export const GroupNormalization = defineOp({
   attrs: { epsilon, num_groups: int(), stash_type: from(21, int(1)) },
   infer: likeInput,
   quant: { roles: ['activation', 'parameter'] },
+  learned: [null, 'norm', 'norm'],
 })
 
 export const RMSNormalization = defineOp({
@@ -57,6 +60,7 @@ export const RMSNormalization = defineOp({
   attrs: { axis: int(-1), epsilon, stash_type: int(1) },
   infer: (cx) => [typed(cx, cx.input(0)?.shape, undefined, 1) ?? typed(cx, cx.input(0)?.shape)],
   quant: { roles: ['activation', 'parameter'] },
+  learned: [null, 'norm', 'norm'],
 })
 
 export const LpNormalization = defineOp({

@@ -4,23 +4,26 @@ import { type DType, dtypeToOnnx } from '../../util/index.ts'
 /** A value, or a number that becomes a scalar constant of the element type in hand. */
 export type Operand = Value | number
 
-/** Writes the nodes of gradients. Equal constants are one. */
+/** Writes nodes of arithmetic: gradients, losses, optimizers. Equal constants are one. */
 export class GradBuilder {
   /** Element type of the gradients of the node in hand. */
   dtype: DType = 'float32'
   readonly #graph: GraphBuilder
+  readonly #prefix: string
   readonly #constants = new Map<string, Value>()
 
-  constructor(graph: GraphBuilder) {
+  /** @param prefix what names of nodes and constants begin with. */
+  constructor(graph: GraphBuilder, prefix = 'grad') {
     this.#graph = graph
+    this.#prefix = prefix
   }
 
   op(type: string, inputs: readonly (Operand | null)[], attrs: Readonly<Record<string, Attribute>> = {}): Value {
-    return this.#graph.op(type, inputs.map(this.#value), attrs, { name: `grad_${type}` })
+    return this.#graph.op(type, inputs.map(this.#value), attrs, { name: `${this.#prefix}_${type}` })
   }
 
   ops(type: string, inputs: readonly (Operand | null)[], attrs: Readonly<Record<string, Attribute>>, outputs: number) {
-    return this.#graph.ops(type, inputs.map(this.#value), attrs, { name: `grad_${type}`, outputs })
+    return this.#graph.ops(type, inputs.map(this.#value), attrs, { name: `${this.#prefix}_${type}`, outputs })
   }
 
   readonly #value = (operand: Operand | null): Value | null =>
@@ -37,11 +40,11 @@ export class GradBuilder {
 
   /** Floating-point data of the element type in hand. */
   tensor(dims: readonly number[], values: ArrayLike<number>): Value {
-    return this.#graph.constant('grad_constant', Tensor.fromNumbers(this.dtype, dims, values))
+    return this.#graph.constant(`${this.#prefix}_constant`, Tensor.fromNumbers(this.dtype, dims, values))
   }
 
   #constant(key: string, make: () => Tensor): Value {
-    const value = this.#constants.get(key) ?? this.#graph.constant('grad_constant', make())
+    const value = this.#constants.get(key) ?? this.#graph.constant(`${this.#prefix}_constant`, make())
     this.#constants.set(key, value)
     return value
   }
@@ -65,6 +68,16 @@ export class GradBuilder {
   /** Mean over axes, which keep size 1. */
   mean(x: Value, axes: readonly number[]): Value {
     return this.op('ReduceMean', [x, this.ints(axes)])
+  }
+
+  /** Sum of all elements, of rank 0. */
+  total(x: Value): Value {
+    return this.op('ReduceSum', [x], { keepdims: attribute.int(0) })
+  }
+
+  /** Mean of all elements, of rank 0. */
+  meanOf(x: Value): Value {
+    return this.op('ReduceMean', [x], { keepdims: attribute.int(0) })
   }
 
   reshape(x: Value, dims: readonly number[]): Value {

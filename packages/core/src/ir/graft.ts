@@ -1,4 +1,8 @@
-import { Cloner, type Graph, type Model, UniqueNames, type Value, withoutSymbols } from '../ir/index.ts'
+import { Cloner } from './clone.ts'
+import type { Graph, Value } from './graph.ts'
+import type { Model } from './model.ts'
+import { UniqueNames } from './names.ts'
+import { withoutSymbols } from './types.ts'
 
 /**
  * Adds another model's nodes and initializers to a graph, under fresh names that begin with `prefix`.

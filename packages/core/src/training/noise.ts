@@ -1,0 +1,38 @@
+import { Tensor } from '../ir/index.ts'
+import { rng } from '../util/index.ts'
+import type { RandomInput } from './trainable.ts'
+
+/**
+ * Content of a noise input. It depends on nothing but seed, position and input, so that a run that goes on after a stop draws what it would
+ * have drawn.
+ * @param position of the batch in the run, from 0.
+ */
+export function noise(
+  input: RandomInput,
+  dims: readonly number[],
+  seed: number,
+  position: number,
+  index: number,
+): Tensor {
+  const random = rng(mixed(seed, position, index))
+  const values = new Float32Array(dims.reduce((n, d) => n * d, 1))
+  const { fill } = input
+  if (fill.kind === 'mask') {
+    const kept = 1 / fill.keep
+    for (let i = 0; i < values.length; i++) values[i] = random.next() < fill.keep ? kept : 0
+  } else {
+    const draw = fill.kind === 'normal' ? random.normal : random.next
+    for (let i = 0; i < values.length; i++) values[i] = draw()
+  }
+  return Tensor.float32(dims, values)
+}
+
+/** Seeds that have nothing to do with each other for neighbouring positions (the finalizer of MurmurHash3). */
+function mixed(...parts: readonly number[]): number {
+  return parts.reduce((hash, part) => {
+    let h = (hash ^ part) >>> 0
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+    return (h ^ (h >>> 16)) >>> 0
+  }, 0x9e3779b9)
+}
