@@ -160,7 +160,8 @@ export async function run(bytes: Uint8Array, feeds: Feeds, options: LoadOptions)
   }
 }
 
-async function runOptimized(bytes: Uint8Array, feeds: Feeds): Promise<{ ops: string[]; outputs: Feeds }> {
+/** Runs with full optimization. @returns the operators of the graph that ONNX Runtime made, sorted, and the outputs. */
+export async function runOptimized(bytes: Uint8Array, feeds: Feeds): Promise<{ ops: string[]; outputs: Feeds }> {
   const folder = mkdtempSync(join(tmpdir(), 'fewbit-'))
   try {
     const file = join(folder, 'optimized.onnx')

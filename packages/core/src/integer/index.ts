@@ -1,3 +1,4 @@
 export * from './fixed-point.ts'
+export * from './interpreter/index.ts'
 export * from './on-codes.ts'
 export type { PoolTies } from './pools.ts'

@@ -1,3 +1,4 @@
+export * from './clip-bounds.ts'
 export * from './convert-opset/index.ts'
 export * from './dead-code.ts'
 export { structuralHash } from './fingerprint.ts'

@@ -1,4 +1,5 @@
-import type { Node, Value } from '../../ir/index.ts'
+import type { Value } from '../../ir/index.ts'
+import { clipBounds } from '../../passes/index.ts'
 import type { TfQuantization } from './graph.ts'
 import { inOrder, type Order } from './order.ts'
 import { ACTIVATION, type OperatorName } from './schema.ts'
@@ -69,21 +70,9 @@ export const softmax: Translate = (task) => {
   fixedScale(task, order, PROBABILITY, (made) => lowering.builder.op('SOFTMAX', [tensor], [made], { beta: 1 }))
 }
 
-/** Bounds of a Relu or Clip; undefined where they are computed. */
-export function boundsOf(node: Node): { readonly lo: number; readonly hi: number } | undefined {
-  if (node.qualifiedType === 'Relu') return { lo: 0, hi: Number.POSITIVE_INFINITY }
-  const [lo, hi] = [node.inputs[1], node.inputs[2]]
-  const computed = [lo, hi].some((v) => v && (!v.constant || v.producer))
-  if (node.qualifiedType !== 'Clip' || computed) return undefined
-  return {
-    lo: lo?.constant?.numbers()[0] ?? Number.NEGATIVE_INFINITY,
-    hi: hi?.constant?.numbers()[0] ?? Number.POSITIVE_INFINITY,
-  }
-}
-
 /** A Relu or Clip by itself. */
 export const clip: Translate = (task) => {
-  const bounds = boundsOf(task.node) ?? refuse(task, 'its bounds are computed while the model runs')
+  const bounds = clipBounds(task.node) ?? refuse(task, 'its bounds are computed while the model runs')
   if (bounds.lo === 0 && bounds.hi === Number.POSITIVE_INFINITY) unary('RELU')(task)
   else if (bounds.lo === 0 && bounds.hi === 6) unary('RELU6')(task)
   else between(task, bounds)

@@ -9,11 +9,10 @@ import {
   type Value,
 } from '../../ir/index.ts'
 import { defaultOps, readAttrs, versionIn } from '../../ops/index.ts'
-import { inferShapes } from '../../passes/index.ts'
+import { clipBounds, inferShapes } from '../../passes/index.ts'
 import { type Diagnostic, Diagnostics, FewbitError, must } from '../../util/index.ts'
 import type { ExportContext } from '../define.ts'
 import { activationEncodings } from '../encodings.ts'
-import { boundsOf } from './elementwise.ts'
 import type { TfGraph } from './graph.ts'
 import { type Form, Lowering } from './lowering.ts'
 import { TRANSLATIONS } from './operators.ts'
@@ -179,7 +178,7 @@ const dataInputs = (node: Node): number =>
 function activationOf(task: Task, chain: readonly Node[]): ActivationName | undefined {
   let [lo, hi] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (const node of chain) {
-    const bounds = boundsOf(node) ?? refuse(task, `TFLite's kernel cannot take in ${node.opType} "${node.name}"`)
+    const bounds = clipBounds(node) ?? refuse(task, `TFLite's kernel cannot take in ${node.opType} "${node.name}"`)
     lo = Math.max(lo, bounds.lo)
     hi = Math.min(hi, bounds.hi)
   }

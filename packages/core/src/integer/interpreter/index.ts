@@ -1,0 +1,8 @@
+export { type CodeArray, type CodeTensor, codesOfTensor, tensorOfCodes } from './codes.ts'
+export { compileIntegers } from './compile.ts'
+export type { Kernels } from './kernels/kernels.ts'
+export { plainKernels } from './kernels/plain.ts'
+export type { FloatNode, IntegerNetwork, Step } from './network.ts'
+export { type IntegerRun, type IntegerRunOptions, IntegerSession } from './run.ts'
+export type { Grid, Scheme } from './scheme.ts'
+export { SCHEMES, type SchemeName } from './schemes/index.ts'

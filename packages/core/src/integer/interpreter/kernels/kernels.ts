@@ -1,0 +1,22 @@
+/** 16-bit numbers behind one another in rows, each padded with zeros to a multiple of `LANES`. */
+export interface Rows {
+  readonly data: Int16Array
+  readonly count: number
+  /** Elements from one row to the next. */
+  readonly stride: number
+}
+
+/** Elements that one vector instruction takes. */
+export const LANES = 8
+
+export const paddedLength = (length: number): number => Math.ceil(length / LANES) * LANES
+
+/** The loops that take nearly all time. One implementation is plain, the other runs in WebAssembly; results are equal. */
+export interface Kernels {
+  readonly name: string
+  /** Room for rows, zeroed; good until `release`. */
+  rows(count: number, length: number): Rows
+  /** out[i · b.count + j] = Σ a_i · b_j, in wrapping int32. Good until `release`. */
+  dots(a: Rows, b: Rows): Int32Array
+  release(): void
+}

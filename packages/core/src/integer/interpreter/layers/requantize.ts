@@ -1,0 +1,40 @@
+import type { CodeArray } from '../codes.ts'
+import { newCodes } from '../codes.ts'
+import type { Requantize, SumSite } from '../scheme.ts'
+import type { Result, Site } from './layer.ts'
+import type { Prepared } from './weights.ts'
+
+/** Takes sums to codes of the result, or to real values where nobody requantizes them. */
+export interface Output {
+  readonly make: (length: number) => CodeArray | Float32Array
+  /** A sum without its bias. */
+  readonly convert: Requantize
+}
+
+export function outputOf(site: Site, facts: Prepared, depthwise = false): Output | string {
+  const { scheme, node, result } = site
+  const sums: SumSite = {
+    opType: node.opType,
+    depthwise,
+    channels: facts.channels,
+    input: facts.input,
+    weightScales: facts.scales,
+  }
+  const requantize = result ? scheme.sums(sums, result.grid) : scheme.real?.(sums)
+  if (!requantize) return 'its sums are not requantized, and this arithmetic has no kernel that hands over real values'
+  const biased = withBias(requantize, facts)
+  if (!result) return { make: (length) => new Float32Array(length), convert: biased }
+  return { make: (length) => newCodes(result.grid.dtype, length), convert: clamped(biased, result) }
+}
+
+function withBias(requantize: Requantize, { bias, fractions }: Prepared): Requantize {
+  if (!fractions) return (sum, c) => requantize((sum + (bias[c] as number)) | 0, c)
+  return (sum, c) => requantize(((sum + (bias[c] as number)) | 0) + (fractions[c] as number), c)
+}
+
+export const clamped =
+  (requantize: Requantize, { min, max }: Result): Requantize =>
+  (sum, c) => {
+    const code = requantize(sum, c)
+    return code < min ? min : code > max ? max : code
+  }

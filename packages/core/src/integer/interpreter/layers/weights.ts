@@ -1,0 +1,135 @@
+import type { Node, Value } from '../../../ir/index.ts'
+import { intAttribute } from '../../../passes/index.ts'
+import { integerRange, must, roundHalfEven } from '../../../util/index.ts'
+import { type Codes, codesOf } from '../../quantizers.ts'
+import { paddedLength } from '../kernels/kernels.ts'
+import type { Grid, Scheme } from '../scheme.ts'
+import type { SumFacts } from './layer.ts'
+
+/** Where the weights of a layer stand in their tensor. */
+export interface WeightLayout {
+  readonly channels: number
+  readonly terms: number
+  /** Index of one channel's term in the tensor. */
+  at(channel: number, term: number): number
+  /** Axis of the output channels. */
+  readonly axis: number
+}
+
+export interface ConstantWeights {
+  readonly codes: Codes
+  readonly dims: readonly number[]
+}
+
+/** Weights that are constant codes, or the reason why they are not. */
+export function constantWeights(value: Value | null | undefined): ConstantWeights | string {
+  const codes = codesOf(value)
+  const tensor = codes?.codes.constant
+  if (!codes || !tensor) return 'its weights are not constant codes'
+  if (codes.dequantizer.attributes.has('block_size')) return 'its weights have a scale for each block within a channel'
+  if (!integerRange(tensor.dtype)) return `its weights are ${tensor.dtype}`
+  return { codes, dims: tensor.dims }
+}
+
+/** What has to be subtracted from codes so that they fit signed 16 bits. */
+export const shiftOf = ({ dtype }: Grid): number => (dtype === 'uint16' ? 32768 : 0)
+
+/** Weights as rows and the bias that takes the input's zero point along; sums of raw codes start from it. */
+export interface Prepared extends SumFacts {
+  readonly scales: ArrayLike<number>
+  /** What is left of a bias that is not rounded, in steps of the sum. */
+  readonly fractions?: Float64Array
+  readonly notes: readonly string[]
+}
+
+/**
+ * Folds what is known before deployment into the bias: Σ w·(x − z) + b = Σ w·x + (b − z·Σ w).
+ * (Li et al., MQBench, equation of integer-only inference in its appendix on hardware.)
+ * @returns the reason where the weights cannot be held.
+ */
+export function prepareWeights(
+  { codes, dims }: ConstantWeights,
+  layout: WeightLayout,
+  { input, bias, scheme }: { input: Grid; bias: Value | null | undefined; scheme: Scheme },
+): Prepared | string {
+  const { scale, zeroPoint, dequantizer } = codes
+  const rank = dims.length
+  const axis = intAttribute(dequantizer, 'axis', 1)
+  if (scale.length > 1 && (axis + rank) % rank !== layout.axis)
+    return 'its weights have scales along another axis than the channels'
+  const { channels, terms } = layout
+  const stride = paddedLength(terms)
+  const weights = new Int16Array(channels * stride)
+  const sums = new Float64Array(channels)
+  const stored = must(codes.codes.constant, 'weights').numbers()
+  for (let c = 0; c < channels; c++) {
+    const zero = zeroPoint[zeroPoint.length > 1 ? c : 0] ?? 0
+    for (let k = 0; k < terms; k++) {
+      const w = (stored[layout.at(c, k)] as number) - zero
+      weights[c * stride + k] = w
+      sums[c] = (sums[c] as number) + w
+    }
+  }
+  const steps = biasInSteps(bias, { channels, scale, input, scheme })
+  if (typeof steps === 'string') return steps
+  const shift = shiftOf(input)
+  const folded = Int32Array.from(sums, (sum, c) => wrap((steps.whole[c] as number) - (input.zeroPoint - shift) * sum))
+  const rest = steps.fractions ? { fractions: steps.fractions } : {}
+  return { weights, terms, stride, channels, bias: folded, input, shift, scales: scale, notes: steps.notes, ...rest }
+}
+
+/** Modulo 2^32: where the whole sum fits, what was folded may wrap on the way. */
+const wrap = (v: number): number => Number(BigInt.asIntN(32, BigInt(v)))
+
+interface Steps {
+  readonly whole: Float64Array
+  readonly fractions?: Float64Array
+  readonly notes: readonly string[]
+}
+
+/** The bias in steps of the sum. */
+function biasInSteps(
+  value: Value | null | undefined,
+  { channels, scale, input, scheme }: { channels: number; scale: ArrayLike<number>; input: Grid; scheme: Scheme },
+): Steps | string {
+  if (!value) return { whole: new Float64Array(channels), notes: [] }
+  const codes = codesOf(value)
+  const step = (c: number): number => Math.fround(input.scale * (scale[scale.length > 1 ? c : 0] as number))
+  const real = scheme.bias === 'real' ? realBias(value, codes) : undefined
+  if (real) {
+    const fractions = Float64Array.from({ length: channels }, (_, c) => at(real, c) / step(c))
+    return { whole: new Float64Array(channels), fractions, notes: [] }
+  }
+  const whole = codes?.codes.constant?.numbers()
+  if (whole) return { whole: Float64Array.from({ length: channels }, (_, c) => at(whole, c)), notes: [] }
+  const given = value.constant?.numbers()
+  if (!given) return 'its bias is computed while the model runs'
+  const rounded = Float64Array.from({ length: channels }, (_, c) => saturate(roundHalfEven(at(given, c) / step(c))))
+  return { whole: rounded, notes: ['its bias is float in the file; it was rounded to int32 on the scale of the sum'] }
+}
+
+const saturate = (v: number): number => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, v))
+
+const at = (values: ArrayLike<number>, c: number): number => values[values.length > 1 ? c : 0] as number
+
+/** A bias as the float number that it was, as far as the file tells. */
+function realBias(value: Value, codes: Codes | undefined): ArrayLike<number> | undefined {
+  const stored = codes?.codes.constant?.numbers()
+  if (!codes || !stored) return value.constant?.numbers()
+  return Float32Array.from(stored, (v, c) => v * at(codes.scale, c))
+}
+
+/** The weight of a Conv [out, in / group, …], or of a ConvTranspose [in, out / group, …] turned into one. */
+export function convLayout(node: Node, dims: readonly number[]): WeightLayout {
+  const terms = dims.slice(1).reduce((n, d) => n * d, 1)
+  if (node.opType === 'Conv') return { channels: dims[0] as number, terms, at: (c, k) => c * terms + k, axis: 0 }
+  const group = intAttribute(node, 'group', 1)
+  const [inputs, perGroup] = [(dims[0] as number) / group, dims[1] as number]
+  const area = dims.slice(2).reduce((n, d) => n * d, 1)
+  const at = (channel: number, term: number): number => {
+    const [input, place] = [Math.floor(term / area), term % area]
+    const [g, c] = [Math.floor(channel / perGroup), channel % perGroup]
+    return ((g * inputs + input) * perGroup + c) * area + (area - 1 - place)
+  }
+  return { channels: perGroup * group, terms: inputs * area, at, axis: 1 }
+}

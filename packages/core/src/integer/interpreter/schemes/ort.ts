@@ -1,0 +1,128 @@
+import { roundHalfEven } from '../../../util/index.ts'
+import { sameGrid } from '../codes.ts'
+import type { Average, Combine, Grid, MeanSite, PairSite, Scheme, SoftmaxRow, SoftmaxSite, SumSite } from '../scheme.ts'
+import { logistic } from './mlas-logistic.ts'
+import { clamp, dequantizer, quantizer } from './real-values.ts'
+
+const f = Math.fround
+
+/** Kernels for operators of one operand. */
+const TABLES: Readonly<Record<string, (x: number, attributes: Readonly<Record<string, number>>) => number>> = {
+  Sigmoid: logistic,
+  LeakyRelu: (x, { alpha = 0.01 }) => (x >= 0 ? x : f(f(alpha) * x)),
+}
+
+/** Operators whose result ONNX Runtime requantizes in a kernel of its own. */
+const KERNELS: ReadonlySet<string> = new Set([
+  ...['Conv', 'Gemm', 'MatMul', 'Add', 'Mul', 'AveragePool', 'GlobalAveragePool', 'Sigmoid', 'LeakyRelu', 'Softmax'],
+  ...[
+    'Concat',
+    'MaxPool',
+    'Reshape',
+    'Flatten',
+    'Squeeze',
+    'Unsqueeze',
+    'Transpose',
+    'Slice',
+    'Split',
+    'Gather',
+    'Expand',
+  ],
+  ...['DepthToSpace', 'Resize', 'Identity', 'Dropout', 'Pad', 'SpaceToDepth'],
+])
+
+/** ONNX Runtime's integer kernels for processors, as MLAS computes them. */
+export const ort: Scheme = {
+  name: 'ort',
+  title: 'ONNX Runtime',
+  summary: 'one float32 factor for each channel, rounded half to even; biases of int32',
+  source: 'onnxruntime 1.30: core/mlas/lib (qgemm, quantize, qladd, qlmul, qlgavgpool), contrib_ops/cpu/quantization',
+  rounding: 'half-even',
+  bias: 'int32',
+  declines(opType, output) {
+    if (!KERNELS.has(opType)) return `ONNX Runtime has no integer kernel for ${opType}`
+    return output && !/^u?int8$/.test(output.dtype)
+      ? `ONNX Runtime has no integer kernel for ${output.dtype}`
+      : undefined
+  },
+  sums(site, output) {
+    const factors = factorsOf(site, output.scale)
+    const last = factors.length - 1
+    const zero = output.zeroPoint
+    return (sum, c) => roundHalfEven(f(f(sum) * (factors[Math.min(c, last)] as number))) + zero
+  },
+  real(site) {
+    if (site.opType === 'Conv') return undefined
+    const factors = factorsOf(site, 1)
+    const last = factors.length - 1
+    return (sum, c) => f(f(sum) * (factors[Math.min(c, last)] as number))
+  },
+  add: addOf,
+  mul({ a, b, output }) {
+    const factor = f(f(a.scale * b.scale) / output.scale)
+    const zero = output.zeroPoint + lift(output)
+    return (x, y) => roundHalfEven(f(f((x - a.zeroPoint) * (y - b.zeroPoint) * factor) + zero)) - lift(output)
+  },
+  average: averageOf,
+  mean({ input, output, count }: MeanSite) {
+    const factor = f(input.scale / f(output.scale * count))
+    const bias = -input.zeroPoint * count
+    return (sum) => roundHalfEven(f(f(sum + bias) * factor)) + output.zeroPoint
+  },
+  rescale(from, to) {
+    if (sameGrid(from, to)) return (code) => code
+    const [real, code] = [dequantizer(from), quantizer(to)]
+    return (x) => code(real(x))
+  },
+  unary({ opType, attributes, input, output }) {
+    const apply = TABLES[opType]
+    const [real, code] = [dequantizer(input), quantizer(output)]
+    return apply && ((x) => code(apply(real(x), attributes)))
+  },
+  softmax: softmaxOf,
+}
+
+/** float32(scale(x) · scale(w)) / scale(y). */
+const factorsOf = ({ input, weightScales }: SumSite, step: number): Float32Array =>
+  Float32Array.from(weightScales, (w) => f(f(input.scale * w) / step))
+
+/** On x86 signed codes are moved up to unsigned ones before anything runs, which float32 sums with zero points feel. */
+const lift = ({ min }: Grid): number => (min < 0 ? 128 : 0)
+
+/** a · ra + (b · rb + c) in fused multiply-adds; c takes the three zero points along. */
+function addOf({ a, b, output }: PairSite, sign: 1 | -1): Combine {
+  const [ra, rb] = [f(a.scale / output.scale), sign * f(b.scale / output.scale)]
+  const zero = (grid: Grid): number => grid.zeroPoint + lift(grid)
+  const shift = f(zero(output) - f(f(ra * zero(a)) + f(rb * zero(b))))
+  const [up, right, down] = [lift(a), lift(b), lift(output)]
+  // The product of two float32 numbers is exact in float64.
+  return (x, y) => roundHalfEven(f((x + up) * ra + f((y + right) * rb + shift))) - down
+}
+
+/** The kernel pools real values, added up in the order of the window. */
+function averageOf({ input, output }: Omit<MeanSite, 'count'>): Average {
+  const real = dequantizer(input)
+  const zero = output.zeroPoint + lift(output)
+  return (codes, count, divisor) => {
+    let sum = 0
+    for (let i = 0; i < count; i++) sum = f(sum + real(codes[i] as number))
+    return roundHalfEven(f(f(f(sum / divisor) / output.scale) + zero)) - lift(output)
+  }
+}
+
+/** Exponentials of a table that lies below float32's range by what the row may add up to. */
+function softmaxOf({ input, output, length }: SoftmaxSite): SoftmaxRow {
+  const reach = Math.max(0, Math.log(f(3.4028234663852886e38 / length)) - 5) / input.scale
+  const table = Float32Array.from({ length: 256 }, (_, i) => Math.exp((i - 255 + reach) * input.scale))
+  const steps = Math.floor(f(1 / output.scale))
+  return (codes, out) => {
+    const top = 255 - codes.reduce((m, c) => Math.max(m, c), input.min)
+    const at = (code: number): number => table[code + top] as number
+    let sum = 0
+    for (const code of codes) sum = f(sum + at(code))
+    for (let i = 0; i < codes.length; i++) {
+      const code = roundHalfEven(f(f(at(codes[i] as number) * steps) / sum)) + output.zeroPoint
+      out[i] = clamp(code, output)
+    }
+  }
+}
