@@ -30,7 +30,7 @@ export function windowOf(node: Node, kernel: readonly number[], spatial: readonl
   const ceil = intAttribute(node, 'ceil_mode', 0) === 1
   const axes = spatial.map((size, i) => {
     const span = { size, kernel: kernel[i] ?? 1, stride: strides[i] ?? 1, dilation: dilations[i] ?? 1 }
-    if (auto.startsWith('SAME')) return samePadded(span, auto === 'SAME_UPPER')
+    if (auto.startsWith('SAME')) return samePadded(span, auto.endsWith('UPPER'))
     const explicit = auto === 'NOTSET' || auto === ''
     const [begin, end] = explicit ? [pads[i] ?? 0, pads[i + kernel.length] ?? 0] : [0, 0]
     return { ...span, begin, paddedEnd: size + end, positions: positionsOf(span, begin, end, ceil) }

@@ -19,7 +19,7 @@ export function transposedWindow(node: Node, kernel: readonly number[], spatial:
     const full = (size - 1) * stride + reach + 1 + (extra[i] ?? 0)
     const target = wanted[i] ?? (auto.startsWith('SAME') ? size * stride : undefined)
     const cut = target === undefined ? undefined : Math.max(0, full - target)
-    const half = cut === undefined ? 0 : auto === 'SAME_UPPER' ? Math.floor(cut / 2) : Math.ceil(cut / 2)
+    const half = cut === undefined ? 0 : auto.endsWith('UPPER') ? Math.floor(cut / 2) : Math.ceil(cut / 2)
     const explicit = auto === 'VALID' ? [0, 0] : [pads[i] ?? 0, pads[i + kernel.length] ?? 0]
     const [begin, end] = cut === undefined ? explicit : [half, cut - half]
     return {
