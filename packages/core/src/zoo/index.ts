@@ -1,0 +1,3 @@
+export * from './build.ts'
+export type { ZooEntry } from './entry.ts'
+export { ZOO, type ZooName } from './registry.ts'
