@@ -35,6 +35,10 @@ function train(node: Node, mean: Value, variance: Value): [string, string][] {
   const [batchMean, batchVariance] = [builder.value(`${node.name}_mean`), builder.value(`${node.name}_var`)]
   node.setOutput(1, batchMean)
   node.setOutput(2, batchVariance)
+  // ONNX Runtime writes the outputs over the inputs, and these are the caller's memory. What stands there does not count without momentum.
+  const before = new GradBuilder(new GraphBuilder(graph, { before: node }), `${node.name}/scratch`)
+  node.setInput(3, before.mul(mean, 0))
+  node.setInput(4, before.mul(variance, 0))
   const unbiased = g.mul(batchVariance, correction(g, must(node.inputs[0], 'data'), mean))
   const next = (old: Value, batch: Value) => g.add(g.mul(old, keep), g.mul(batch, 1 - keep))
   return [
