@@ -9,6 +9,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** `AREA_PROBLEM` in quotes is a code wherever it stands; single words are codes only where one is expected. */
 const CODE = /'([A-Z]{2,}[A-Z0-9]*_[A-Z0-9_]+)'/g
 const WORD = /(?:\bcode: |\breason\(|\bno\()'([A-Z]+)'/g
+/** What is asked for by name, with options, has two codes. */
+const KIND = /\bnoun: '[^']+', code: '([A-Z_]+)'/g
 
 /** Words of TFLite's schema look the same. */
 const TFLITE = new Set([...Object.keys(OPERATORS), ...Object.keys(ACTIVATION)])
@@ -23,10 +25,13 @@ function sources(): string[] {
 
 function codesInUse(): string[] {
   const texts = sources().map((file) => readFileSync(file, 'utf8'))
+  const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, c]) => c as string)
+  const kinds = texts.flatMap((text) => all(text, KIND))
   const found = texts.flatMap((text) =>
-    [CODE, WORD].flatMap((pattern) => [...text.matchAll(pattern)].map(([, c]) => c)),
+    all(text.replaceAll(KIND, ''), CODE).concat(all(text.replaceAll(KIND, ''), WORD)),
   )
-  return [...new Set(found as string[])].filter((word) => !TFLITE.has(word)).sort()
+  const options = kinds.flatMap((kind) => [`${kind}_UNKNOWN`, `${kind}_OPTION`])
+  return [...new Set([...found, ...options])].filter((word) => !TFLITE.has(word)).sort()
 }
 
 function documented(): string[] {

@@ -1,4 +1,13 @@
-import { asTensor, attribute, elementCount, GraphBuilder, type Model, type Node, type Value } from '../ir/index.ts'
+import {
+  asTensor,
+  attribute,
+  elementCount,
+  type Graph,
+  GraphBuilder,
+  type Model,
+  type Node,
+  type Value,
+} from '../ir/index.ts'
 import { GradBuilder } from '../ops/index.ts'
 import { floatAttribute } from '../passes/index.ts'
 import { must } from '../util/index.ts'
@@ -30,6 +39,7 @@ function train(node: Node, mean: Value, variance: Value): [string, string][] {
   node.attributes.set('training_mode', attribute.int(1))
   node.attributes.set('momentum', attribute.float(0))
   node.truncateOutputs(1)
+  giveScratch(node, graph)
   const builder = new GraphBuilder(graph, { after: node })
   const g = new GradBuilder(builder, `${node.name}/running`)
   const [batchMean, batchVariance] = [builder.value(`${node.name}_mean`), builder.value(`${node.name}_var`)]
@@ -45,6 +55,17 @@ function train(node: Node, mean: Value, variance: Value): [string, string][] {
     [mean.name, next(mean, batchMean).name],
     [variance.name, next(variance, unbiased).name],
   ]
+}
+
+/**
+ * ONNX Runtime writes the new statistics over the old ones, wherever these are: in the caller's memory, before the average has read them.
+ * So the operator, which without momentum does not look at them, gets zeros that belong to nobody; made in two ways, lest they become one.
+ */
+function giveScratch(node: Node, graph: Graph): void {
+  const scale = must(node.inputs[1], 'scale')
+  const g = new GradBuilder(new GraphBuilder(graph, { before: node }), `${node.name}/scratch`)
+  node.setInput(3, g.sub(scale, scale))
+  node.setInput(4, g.mul(scale, 0))
 }
 
 /** n/(n − 1), where n is how many elements of a channel a batch has; 1 where it is a single one. */

@@ -36,37 +36,38 @@ export type AnyDefinition<T> = Omit<Definition<never, T>, 'options'> & {
 
 export type Definitions<T> = Readonly<Record<string, AnyDefinition<T>>>
 
-/** `optimizer` gives the codes OPTIMIZER_UNKNOWN and OPTIMIZER_OPTION, and `--optimizer`. */
-const kindOf = (noun: string): OptionedKind => ({ noun, code: noun.toUpperCase(), option: noun })
-
 /**
  * The function that makes records of a definition: `sgd({ momentum: 0.9 })`.
- * @param noun what such things are called. The function throws NOUN_OPTION for options that do not fit.
+ * @param kind what such things are called. The function throws CODE_OPTION for options that do not fit.
  */
 export function maker<O extends object, T extends object>(
-  noun: string,
+  kind: OptionedKind,
   definition: Definition<O, T>,
 ): (given?: Partial<O>) => T & Recorded {
   return (given = {}) => {
     const { name } = definition
-    const options = checkedOptions(kindOf(noun), { name, options: definition.options as never }, given)
+    const options = checkedOptions(kind, { name, options: definition.options as never }, given)
     return { ...definition.make(options as O), name, toJSON: () => ({ name, options }) }
   }
 }
 
 /**
  * Reads `name` or `name:key=value,…`, as a command line has it.
- * @throws FewbitError NOUN_UNKNOWN, NOUN_OPTION
+ * @throws FewbitError CODE_UNKNOWN, CODE_OPTION
  */
-export function parseRecord<T extends object>(noun: string, definitions: Definitions<T>, text: string): T & Recorded {
-  return readRecord(noun, definitions, parseRequest(kindOf(noun), text, definitions))
+export function parseRecord<T extends object>(
+  kind: OptionedKind,
+  definitions: Definitions<T>,
+  text: string,
+): T & Recorded {
+  return readRecord(kind, definitions, parseRequest(kind, text, definitions))
 }
 
-/** The record that `toJSON` came from. @throws FewbitError NOUN_UNKNOWN, NOUN_OPTION */
+/** The record that `toJSON` came from. @throws FewbitError CODE_UNKNOWN, CODE_OPTION */
 export function readRecord<T extends object>(
-  noun: string,
+  kind: OptionedKind,
   definitions: Definitions<T>,
   { name, options }: RecordJson,
 ): T & Recorded {
-  return maker(noun, namedIn(kindOf(noun), name, definitions) as Definition<object, T>)(options)
+  return maker(kind, namedIn(kind, name, definitions) as Definition<object, T>)(options)
 }

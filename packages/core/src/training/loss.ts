@@ -6,6 +6,8 @@ import type { Recorded } from './definition.ts'
 export type LossNeed = 'labels' | 'targets' | 'teacher'
 
 export interface LossInputs {
+  /** ai.onnx opset of the graph that is written to. */
+  readonly opset: number
   /** The network's outputs, in order. */
   readonly outputs: readonly Value[]
   /** The same, with what a final Softmax takes in place of what it makes. */

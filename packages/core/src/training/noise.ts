@@ -1,5 +1,5 @@
 import { Tensor } from '../ir/index.ts'
-import { rng } from '../util/index.ts'
+import { mixSeed, rng } from '../util/index.ts'
 import type { RandomInput } from './trainable.ts'
 
 /**
@@ -14,7 +14,7 @@ export function noise(
   position: number,
   index: number,
 ): Tensor {
-  const random = rng(mixed(seed, position, index))
+  const random = rng(mixSeed(seed, position, index))
   const values = new Float32Array(dims.reduce((n, d) => n * d, 1))
   const { fill } = input
   if (fill.kind === 'mask') {
@@ -25,14 +25,4 @@ export function noise(
     for (let i = 0; i < values.length; i++) values[i] = draw()
   }
   return Tensor.float32(dims, values)
-}
-
-/** Seeds that have nothing to do with each other for neighbouring positions (the finalizer of MurmurHash3). */
-function mixed(...parts: readonly number[]): number {
-  return parts.reduce((hash, part) => {
-    let h = (hash ^ part) >>> 0
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-    return (h ^ (h >>> 16)) >>> 0
-  }, 0x9e3779b9)
 }

@@ -35,7 +35,7 @@ function batch(seed: number, size: number) {
     const isFirst = Math.floor(i / 36) % 2 === 0
     x[i] = random.normal() + (isFirst ? (labels[Math.floor(i / 72)] as number) - 1 : 0)
   }
-  return { feeds: { x: Tensor.float32([size, 2, 6, 6], x) }, labels: Tensor.int64([size], labels) }
+  return { feeds: { x: Tensor.float32([size, 2, 6, 6], x) }, labels: Int32Array.from(labels) }
 }
 
 const options = (): TrainingStepOptions => {

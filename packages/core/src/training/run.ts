@@ -2,7 +2,7 @@ import type { Engine, Feeds, LoadOptions, Session } from '../engine/index.ts'
 import { asTensor, Tensor } from '../ir/index.ts'
 import { must, problem } from '../util/index.ts'
 import { noise } from './noise.ts'
-import type { StateEntry, TrainingBatch, TrainingStep } from './step.ts'
+import type { StateEntry, StepBatch, TrainingStep } from './step.ts'
 
 export interface TrainingRunOptions {
   /** Of all noise that steps feed. Default 0. */
@@ -29,7 +29,8 @@ export interface StepReport {
 export class TrainingRun {
   readonly step: TrainingStep
   readonly #session: Session
-  readonly #seed: number
+  /** Of all noise. */
+  readonly seed: number
   readonly #feeds: Record<string, Tensor> = {}
   readonly #part: readonly StateEntry[]
   readonly #whole: readonly StateEntry[]
@@ -39,7 +40,7 @@ export class TrainingRun {
   private constructor(step: TrainingStep, session: Session, seed: number) {
     this.step = step
     this.#session = session
-    this.#seed = seed
+    this.seed = seed
     this.#part = step.state.filter(({ role }) => role === 'accumulator' || role === 'update')
     this.#whole = step.state.filter(({ role }) => role !== 'accumulator')
     this.#noise = step.random.map(({ name }) => noiseDims(step, name))
@@ -61,8 +62,8 @@ export class TrainingRun {
    * @param batches one, or as many as a step accumulates, of equal size.
    * @throws FewbitError ENGINE_RUN; TRAIN_BATCHES for another number of batches.
    */
-  async advance(batches: TrainingBatch | readonly TrainingBatch[], { lr, total }: StepSettings): Promise<StepReport> {
-    const parts: readonly TrainingBatch[] = 'feeds' in batches ? [batches] : batches
+  async advance(batches: StepBatch | readonly StepBatch[], { lr, total }: StepSettings): Promise<StepReport> {
+    const parts: readonly StepBatch[] = 'feeds' in batches ? [batches] : batches
     const { accumulate, scalars, lr: lrInput, outputs } = this.step
     if (parts.length !== accumulate) throw wrongCount(parts.length, accumulate)
     const step = this.#steps + 1
@@ -80,18 +81,18 @@ export class TrainingRun {
     return reportOf(reports, outputs)
   }
 
-  #run(batch: TrainingBatch, position: number, changed: readonly StateEntry[]): Promise<Feeds> {
+  #run(batch: StepBatch, position: number, changed: readonly StateEntry[]): Promise<Feeds> {
     const feeds: Record<string, Tensor> = { ...this.#feeds, ...batch.feeds }
     const { labels, targets, random } = this.step
-    if (labels !== undefined && batch.labels) feeds[labels] = batch.labels
-    for (const [output, input] of Object.entries(targets)) {
-      const target = batch.targets?.[output]
+    if (labels !== undefined && batch.labels) feeds[labels] = labelTensor(batch.labels)
+    for (const [i, [output, input]] of Object.entries(targets).entries()) {
+      const target = batch.targets?.[output] ?? (i === 0 ? batch.target : undefined)
       if (target) feeds[input] = target
     }
     const size = Object.values(batch.feeds)[0]?.dims[0] ?? 1
     for (const [i, input] of random.entries()) {
       const dims = must(this.#noise[i], 'dims').map((d) => d ?? size)
-      feeds[input.name] = noise(input, dims, this.#seed, position, i)
+      feeds[input.name] = noise(input, dims, this.seed, position, i)
     }
     const wanted = [...Object.values(this.step.outputs), ...changed.map(({ output }) => output)]
     return this.#session.run(feeds, wanted)
@@ -136,6 +137,9 @@ export class TrainingRun {
     return this.#session.release()
   }
 }
+
+const labelTensor = (labels: Int32Array | Tensor): Tensor =>
+  labels instanceof Int32Array ? Tensor.fromStorage('int32', [labels.length], labels) : labels
 
 function reportOf(parts: readonly Feeds[], { loss, hits, gradNorm }: TrainingStep['outputs']): StepReport {
   const number = (feeds: Feeds, name: string): number => feeds[name]?.numbers()[0] ?? Number.NaN

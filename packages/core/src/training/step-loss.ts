@@ -30,20 +30,23 @@ export function writeLoss(cx: StepContext, outputs: readonly Value[]): WrittenLo
   const { loss, teacher } = options
   const logits = outputs.map((y) => logitsOf(y, options.ops))
   const needs = new Set(loss.needs)
-  const labels = needs.has('labels') ? b.input('labels', tensorType('int64', labelShape(logits[0]))) : undefined
+  const labels = needs.has('labels') ? b.input('labels', tensorType('int32', labelShape(logits[0]))) : undefined
+  const classes = labels && g.cast(labels, 'int64')
   const targets = Object.fromEntries(
     needs.has('targets') ? outputs.map((y) => [y.name, b.input(`target_${y.name}`, y.type)]) : [],
   )
   const inputs: LossInputs = {
+    opset: cx.model.opset(),
     outputs,
     logits,
-    ...(labels && { labels }),
+    ...(classes && { labels: classes }),
     ...(needs.has('targets') && { targets: outputs.map((y) => must(targets[y.name], 'target')) }),
     ...(needs.has('teacher') && { teacher: addTeacher(cx, teacher) }),
   }
   const terms = [loss.write(g, inputs), ...regularizers(cx)]
   const total = terms.length === 1 ? must(terms[0], 'loss') : g.op('Sum', terms)
-  const hits = labels && countHits(g, labels, classScores(g, logits, loss.name))
+  const isClasses = typeof asTensor(logits[0]?.type)?.shape?.[1] === 'number'
+  const hits = classes && isClasses ? countHits(g, classes, classScores(g, logits, loss.name)) : undefined
   return { loss: total, hits, labels, targets }
 }
 

@@ -56,7 +56,7 @@ export interface TrainingStep {
   readonly state: readonly StateEntry[]
   /** Data that each step feeds, noise not included. */
   readonly inputs: readonly ModelInput[]
-  /** Input for int64 class indices. */
+  /** Input for int32 class indices. */
   readonly labels?: string
   /** Inputs for the tensors that outputs are compared with, by output of the network. */
   readonly targets: Readonly<Record<string, string>>
@@ -72,13 +72,15 @@ export interface TrainingStep {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** One batch, or what one part of an accumulated step takes. */
-export interface TrainingBatch {
+/** What one step takes, or one part of an accumulated step. */
+export interface StepBatch {
   /** By input of the network. */
   readonly feeds: Feeds
-  /** int64 class indices. */
-  readonly labels?: Tensor
-  /** By output of the network. */
+  /** Class indices: one for each sample, or an int32 tensor where there are more. */
+  readonly labels?: Int32Array | Tensor
+  /** What the first output is compared with. */
+  readonly target?: Tensor
+  /** What outputs are compared with, by output of the network. */
   readonly targets?: Feeds
 }
 

@@ -1,4 +1,13 @@
-import { type Attribute, asTensor, attribute, type GraphBuilder, isStatic, Tensor, type Value } from '../../ir/index.ts'
+import {
+  type Attribute,
+  asTensor,
+  attribute,
+  type Graph,
+  type GraphBuilder,
+  isStatic,
+  Tensor,
+  type Value,
+} from '../../ir/index.ts'
 import { type DType, dtypeToOnnx } from '../../util/index.ts'
 
 /** A value, or a number that becomes a scalar constant of the element type in hand. */
@@ -16,6 +25,11 @@ export class GradBuilder {
   constructor(graph: GraphBuilder, prefix = 'grad') {
     this.#graph = graph
     this.#prefix = prefix
+  }
+
+  /** Where nodes go. */
+  get graph(): Graph {
+    return this.#graph.graph
   }
 
   op(type: string, inputs: readonly (Operand | null)[], attrs: Readonly<Record<string, Attribute>> = {}): Value {

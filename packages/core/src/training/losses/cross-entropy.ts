@@ -1,6 +1,7 @@
 import { attribute } from '../../ir/index.ts'
 import { must } from '../../util/index.ts'
 import { type Definition, maker } from '../definition.ts'
+import { LOSS } from '../kinds.ts'
 import type { LossBody } from '../loss.ts'
 import { classScores, oneHot } from './class-scores.ts'
 
@@ -32,4 +33,4 @@ export const crossEntropyDefinition: Definition<CrossEntropyOptions, LossBody> =
   }),
 }
 
-export const crossEntropy = maker('loss', crossEntropyDefinition)
+export const crossEntropy = maker(LOSS, crossEntropyDefinition)

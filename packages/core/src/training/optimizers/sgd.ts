@@ -1,5 +1,6 @@
 import type { Definition } from '../definition.ts'
 import { maker } from '../definition.ts'
+import { OPTIMIZER } from '../kinds.ts'
 import type { OptimizerBody } from '../optimizer.ts'
 import { decayed } from './decay.ts'
 
@@ -37,4 +38,4 @@ export const sgdDefinition: Definition<SgdOptions, OptimizerBody> = {
   }),
 }
 
-export const sgd = maker('optimizer', sgdDefinition)
+export const sgd = maker(OPTIMIZER, sgdDefinition)
