@@ -1,4 +1,5 @@
 export { accumulatorReports } from './accumulator-reports.ts'
+export * from './checkpoints/index.ts'
 export { type Distribution, distributionOf, distributionOfStats } from './distribution.ts'
 export * from './graphwise.ts'
 export * from './layerwise.ts'

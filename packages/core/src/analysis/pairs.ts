@@ -40,7 +40,7 @@ function withoutActivation(value: Value, node: Node, candidate: ReadonlyMap<stri
 }
 
 /** Floats whose shapes do not contradict each other: unrelated networks share names such as `output`. */
-function areComparable(reference: Value, candidate: Value): boolean {
+export function areComparable(reference: Value, candidate: Value): boolean {
   const [r, c] = [asTensor(reference.type), asTensor(candidate.type)]
   if (!r || !isFloat(r.dtype) || (c && !isFloat(c.dtype))) return false
   if (!r.shape || !c?.shape) return true
@@ -50,14 +50,15 @@ function areComparable(reference: Value, candidate: Value): boolean {
 
 const differ = (a: Dim, b: Dim): boolean => typeof a === 'number' && typeof b === 'number' && a !== b
 
-function isAbsorbed(value: Value, ops: OpRegistry): boolean {
+/** A value between a layer and an activation that its kernel absorbs. */
+export function isAbsorbed(value: Value, ops: OpRegistry): boolean {
   const [reader, ...others] = value.consumers()
   if (others.length > 0 || !reader || value.producer?.graph?.isOutput(value)) return false
   return hasTrait(reader, ops, 'fusable-activation')
 }
 
 /** In models of others: past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
-function seenByReaders(value: Value, ops: OpRegistry): Value {
+export function seenByReaders(value: Value, ops: OpRegistry): Value {
   const quantize = value.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === value)
   const codes = quantize?.outputs[0]
   const dequantize = codes?.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === codes)

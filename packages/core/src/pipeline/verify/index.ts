@@ -1,0 +1,2 @@
+export type { Certificate, CertifiedModel, EngineOutcome, Outcome } from './certificate.ts'
+export { type VerifiedEngine, type VerifyOptions, verify } from './verify.ts'
