@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { TARGETS } from '@fewbit/core/targets'
 import { accuracyTable } from './accuracy.ts'
-import { algorithmTable, observerTable, operatorsPage, passTable, withTable } from './tables.ts'
+import { algorithmTable, observerTable, operatorsPage, passTable, withTable, zooTable } from './tables.ts'
 import { targetRules, targetsIndex } from './targets.ts'
 
 writeFileSync('docs/operators.md', operatorsPage())
@@ -11,6 +11,7 @@ const rewrite = (path: string, text: string): void => writeFileSync(path, withTa
 rewrite('docs/passes.md', passTable())
 rewrite('docs/observers.md', observerTable())
 rewrite('docs/algorithms.md', algorithmTable())
+rewrite('docs/zoo.md', zooTable())
 rewrite('docs/targets.md', targetsIndex())
 rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

@@ -3,6 +3,7 @@ import { describeAlgorithms } from '@fewbit/core/algorithms'
 import { describeObservers } from '@fewbit/core/observers'
 import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
+import { describeZoo } from '@fewbit/core/zoo'
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
 
@@ -48,6 +49,21 @@ export function algorithmTable(): string {
       .join(' '),
   ])
   return table(['algorithm', 'stage', 'what it does', 'options'], rows)
+}
+
+/** Every network of the zoo. */
+export function zooTable(): string {
+  const rows = describeZoo().map(({ name, title, input, classes, parameters, macs, preset, names }) => [
+    `\`${name}\``,
+    title,
+    input.join('×'),
+    preset ? `\`${preset}\`` : '',
+    String(classes),
+    parameters.toLocaleString('en'),
+    macs.toLocaleString('en'),
+    names,
+  ])
+  return table(['network', '', 'input', 'preset', 'classes', 'parameters', 'multiply-accumulates', 'names of'], rows)
 }
 
 const DOMAINS: readonly (readonly [string, string])[] = [

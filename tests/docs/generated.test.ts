@@ -5,7 +5,14 @@ import type { Target } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { describe, expect, it } from 'vitest'
 import { accuracyTable } from '../../scripts/docs/accuracy.ts'
-import { algorithmTable, observerTable, operatorsPage, passTable, withTable } from '../../scripts/docs/tables.ts'
+import {
+  algorithmTable,
+  observerTable,
+  operatorsPage,
+  passTable,
+  withTable,
+  zooTable,
+} from '../../scripts/docs/tables.ts'
 import { targetRules, targetsIndex } from '../../scripts/docs/targets.ts'
 
 const page = (name: string): string =>
@@ -26,6 +33,10 @@ describe('pages written by npm run docs', () => {
 
   it('hold every algorithm as it is registered', () => {
     expect(page('algorithms.md')).toBe(withTable(page('algorithms.md'), algorithmTable()))
+  })
+
+  it('hold every network of the zoo', () => {
+    expect(page('zoo.md')).toBe(withTable(page('zoo.md'), zooTable()))
   })
 
   it('hold what was measured of every backend', () => {

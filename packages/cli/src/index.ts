@@ -87,6 +87,8 @@ export {
   type Why,
 } from '@fewbit/core'
 export { PRESETS, type PreprocessOptions, type PresetName, randomData } from '@fewbit/core/engine'
+export { type LoadWeightsOptions, loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
+export { buildZooModel, describeZoo, ZOO, type ZooInfo, type ZooName, type ZooOptions } from '@fewbit/core/zoo'
 export {
   type DataOptions,
   dataSource,
@@ -98,9 +100,11 @@ export {
   npzDataset,
   npzFolder,
   openDataset,
+  readWeights,
   type SaveOptions,
   saveModel,
   tarImages,
+  type WeightsFile,
 } from '@fewbit/engine-node'
 export { loadPlugin } from './library/load-plugin.ts'
 export * from './library/verbs.ts'

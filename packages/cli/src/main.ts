@@ -18,6 +18,7 @@ import { quantizeCommand } from './commands/quantize.ts'
 import { recipeCommand } from './commands/recipe.ts'
 import { targetsCommand } from './commands/targets.ts'
 import { whyCommand } from './commands/why.ts'
+import { zooCommand } from './commands/zoo.ts'
 import { describeFailure, EXIT } from './failure.ts'
 import { loadPlugin } from './library/load-plugin.ts'
 import { type Console, processConsole, toJson, watchOutput } from './output.ts'
@@ -39,6 +40,7 @@ const COMMANDS = [
   observersCommand,
   algorithmsCommand,
   opsCommand,
+  zooCommand,
   demoCommand,
 ]
 

@@ -22,3 +22,10 @@ export function fileProblem(error: unknown, path: string, verb: 'read' | 'write'
   const detail = { at: { file: path }, ...(known.fix !== undefined && { fix: known.fix }) }
   return problem(known.code, `cannot ${verb} the file: ${known.reason}`, detail, error)
 }
+
+/** Names the file where a diagnostic names only a node or value, because a command may read several; other errors are returned as they are. */
+export function inFile(error: unknown, file: string): unknown {
+  if (!(error instanceof FewbitError)) return error
+  const diagnostics = error.diagnostics.map((d) => ({ ...d, at: { file, ...d.at } }))
+  return new FewbitError(diagnostics, { cause: error })
+}

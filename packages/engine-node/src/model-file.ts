@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 import { type Model, modelToOnnx, readModel } from '@fewbit/core/ir'
 import { encodedSize, encodeModel, MAX_MODEL_BYTES } from '@fewbit/core/onnx'
-import { FewbitError } from '@fewbit/core/util'
 import { writeAtomically } from './atomic-write.ts'
+import { inFile } from './file-problem.ts'
 import { fileSource, openExternalFrom } from './files.ts'
 
 /**
@@ -13,14 +13,8 @@ export async function loadModel(path: string): Promise<Model> {
   try {
     return readModel(fileSource(path), { file: path, openExternal: openExternalFrom(path) })
   } catch (error) {
-    throw error instanceof FewbitError ? inFile(error, path) : error
+    throw inFile(error, path)
   }
-}
-
-/** Names the file where only a node or value is named, because a command may read several. */
-function inFile(error: FewbitError, file: string): FewbitError {
-  const diagnostics = error.diagnostics.map((d) => ({ ...d, at: { file, ...d.at } }))
-  return new FewbitError(diagnostics, { cause: error })
 }
 
 export interface SaveOptions {

@@ -119,7 +119,9 @@ class Loading {
 
   report(): WeightsReport {
     const taken = new Set([...this.#loaded, ...this.#mismatched].map(({ from }) => from))
-    const left = [...this.#named].filter(([, { from, tensor }]) => !taken.has(from) && isFloat(tensor.dtype))
+    const left = [...this.#named].filter(([, { from, tensor }]) => {
+      return !taken.has(from) && isFloat(tensor.dtype) && !from.endsWith('num_batches_tracked')
+    })
     const names = left.map(([name]) => name)
     return {
       loaded: this.#loaded,

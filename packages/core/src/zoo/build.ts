@@ -44,6 +44,7 @@ export function zooEntry(name: string): ZooEntry {
   if (Object.hasOwn(ZOO, name)) return ZOO[name as ZooName]
   const near = nearestNames(name, Object.keys(ZOO))
   throw problem('ZOO_UNKNOWN', `the zoo has no network "${name}"`, {
+    at: { option: 'name' },
     fix: `${near.length > 0 ? `did you mean ${near.join(' or ')}? ` : ''}"fewbit zoo" lists all`,
   })
 }

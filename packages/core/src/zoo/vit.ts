@@ -121,7 +121,7 @@ export const DEIT_TINY = entry(
   {
     title: 'DeiT-Tiny: vision transformer of 12 blocks, patches of 16 pixels',
     paper: 'Touvron et al. 2020, Training data-efficient image transformers, arXiv:2012.12877',
-    names: 'timm (deit_tiny_patch16_224, vit_tiny_patch16_224)',
+    names: 'timm (deit_tiny_patch16_224)',
     preset: 'imagenet',
     classes: 1000,
     parameters: 5_717_416,
