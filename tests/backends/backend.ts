@@ -1,5 +1,5 @@
 import type { Feeds } from '@fewbit/core/engine'
-import type { OnCodesOptions } from '@fewbit/core/integer'
+import type { OnCodesOptions, SchemeName } from '@fewbit/core/integer'
 import type { Model } from '@fewbit/core/ir'
 import type { ParamsTable, QuantPlan, Target } from '@fewbit/core/quant'
 
@@ -36,6 +36,8 @@ export interface Backend {
   readonly criterion?: number
   /** What the simulation has to know of its kernels; `real`: they compute on real values, as the plain simulation does. */
   readonly arithmetic?: OnCodesOptions | 'real'
+  /** The arithmetic of the interpreter in whole numbers that its kernels have. */
+  readonly integers?: SchemeName
   /** Known reasons for differences, in the words of the report. */
   readonly causes: readonly string[]
   /** Why it cannot run on this machine, or undefined. Installs what it needs. */

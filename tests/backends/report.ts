@@ -14,6 +14,9 @@ export interface Row {
   readonly step?: Step
   /** Quantized results of single kernels, each simulated on the inputs that the engine's kernel had. */
   readonly kernels?: Agreement
+  /** Outputs of the interpreter in whole numbers, and all its layers, from the network's input on. */
+  readonly integers?: Agreement
+  readonly integerLayers?: Agreement
   readonly criterion?: number
   readonly causes?: readonly string[]
   /** Why nothing could be compared. */
@@ -52,6 +55,9 @@ const HEAD = [
   'kernels: same code %',
   'within 1 %',
   'worst',
+  'integers: same code %',
+  'layers: same code %',
+  'worst',
   '',
 ]
 
@@ -68,10 +74,22 @@ export function table(rows: readonly Row[]): string {
   return lines.map((line) => `| ${line.join(' | ')} |`).join('\n')
 }
 
-function figures({ outputs, plain, kernels }: Row): string[] {
+function figures({ outputs, plain, kernels, integers, integerLayers }: Row): string[] {
   const elements = outputs ? String(outputs.elements) : '–'
-  return [elements, ...shares(outputs), plain ? percent(plain.within) : '–', ...shares(kernels)]
+  return [
+    elements,
+    ...shares(outputs),
+    plain ? percent(plain.within) : '–',
+    ...shares(kernels),
+    ...inIntegers(integers, integerLayers),
+  ]
 }
+
+const inIntegers = (outputs: Agreement | undefined, layers: Agreement | undefined): string[] => [
+  outputs ? percent(outputs.same) : '–',
+  layers ? percent(layers.same) : '–',
+  layers ? layers.worst.toFixed(2) : '–',
+]
 
 const shares = (a: Agreement | undefined): string[] =>
   a ? [percent(a.same), percent(a.within), a.worst.toFixed(2)] : ['–', '–', '–']

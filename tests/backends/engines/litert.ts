@@ -15,6 +15,7 @@ const litertWith = (delegates: boolean, name: string, title: string) =>
     arithmetic: delegates
       ? { add: 'shared-shift', pools: 'half-away' }
       : { sums: 'fixed-point', add: 'fixed-point', means: 'fixed-point', pools: 'half-away' },
+    ...(delegates ? {} : { integers: 'tflite' as const }),
     causes: [],
     async artefacts(cx, folder) {
       const [model] = await writeArtefacts(cx, 'tflite', folder)

@@ -9,7 +9,13 @@ const engine = nodeEngine()
 const ALL = { optimization: 'all' } as const
 
 /** Requantization of the integer kernels: one float32 factor, which the simulation on codes takes over. */
-export const ORT = { target: 'onnxruntime', criterion: CRITERION, arithmetic: { add: 'ratios' }, causes: [] } as const
+export const ORT = {
+  target: 'onnxruntime',
+  criterion: CRITERION,
+  arithmetic: { add: 'ratios' },
+  integers: 'ort',
+  causes: [],
+} as const
 
 /** Fuses QuantizeLinear and DequantizeLinear into its integer kernels. */
 export const onnxruntime: Backend = { ...ORT, name: 'onnxruntime', title: 'ONNX Runtime for Node, QDQ', run: runQdq }

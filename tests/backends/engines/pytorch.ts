@@ -5,7 +5,11 @@ import { type Backend, CRITERION } from '../backend.ts'
 import { pythonBackend } from '../python.ts'
 
 /** The plan is carried out with PyTorch's quantized operators, in eager mode; `pytorch_engine.py` says how. */
-function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 'criterion' | 'arithmetic'>): Backend {
+function pytorch(
+  engine: string,
+  title: string,
+  extra: Pick<Backend, 'causes' | 'criterion' | 'arithmetic' | 'integers'>,
+): Backend {
   return pythonBackend({
     name: `pytorch-${engine}`,
     title,
@@ -26,6 +30,7 @@ function pytorch(engine: string, title: string, extra: Pick<Backend, 'causes' | 
 export const fbgemm = pytorch('fbgemm', 'PyTorch, FBGEMM kernels', {
   criterion: CRITERION,
   arithmetic: { pools: 'half-even' },
+  integers: 'fbgemm',
   causes: ['the bias is added in float and not rounded to int32'],
 })
 

@@ -26,12 +26,18 @@ export function quantizeMultiplier(real: number): QuantizedMultiplier {
   return shift < -31 ? { multiplier: 0, shift: 0 } : { multiplier, shift }
 }
 
-/** The upper 32 bits of 2 · a · b, halves rounded up for positive products and toward zero for negative ones; −2^31 squared saturates. */
+const Q15 = 2 ** 15
+const Q16 = 2 ** 16
+
+/**
+ * The upper 32 bits of 2 · a · b, halves rounded up for positive products and toward zero for negative ones; −2^31 squared saturates.
+ * Both say ⌊(a · b + 2^30) / 2^31⌋. The product takes 62 bits: b is cut in two, so that float64 holds each part.
+ */
 export function saturatingRoundingDoublingHighMul(a: number, b: number): number {
   if (a === -Q31 && b === -Q31) return INT32_MAX
-  const product = BigInt(a) * BigInt(b)
-  const nudge = product >= 0n ? 1n << 30n : 1n - (1n << 30n)
-  return Number((product + nudge) / (1n << 31n))
+  const high = Math.floor(b / Q15)
+  const low = b - high * Q15
+  return Math.floor((a * high + Math.floor((a * low + Q31 / 2) / Q15)) / Q16)
 }
 
 /** Where halves go: away from zero, as in scalar kernels, or up, as by vector instructions (Arm's SRSHL and what stands for it on x86). */
@@ -55,8 +61,11 @@ export function multiplyByQuantizedMultiplier(
 
 /** The same rounded once, halves up: ruy's kernels, and TensorFlow Lite built with `TFLITE_SINGLE_ROUNDING`. */
 export function multiplyRoundingOnce(x: number, { multiplier, shift }: QuantizedMultiplier): number {
-  const total = BigInt(31 - shift)
-  return Number((BigInt(x) * BigInt(multiplier) + (1n << (total - 1n))) >> total)
+  const total = 31 - shift
+  if (total < 16) return Number((BigInt(x) * BigInt(multiplier) + (1n << BigInt(total - 1))) >> BigInt(total))
+  const high = Math.floor(multiplier / Q15)
+  const low = multiplier - high * Q15
+  return Math.floor((x * high + Math.floor((x * low) / Q15) + 2 ** (total - 16)) / 2 ** (total - 15))
 }
 
 /** A multiplier for sums of n elements that makes means of them: 2^k · multiplier / n cut off, with the greatest 2^k up to n. */

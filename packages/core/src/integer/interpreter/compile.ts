@@ -61,7 +61,7 @@ class Compiler {
     if (!build) return `nothing runs ${node.qualifiedType} in integers`
     const operands = node.inputs.map((value) => this.#operand(value))
     const requantizer = requantizerOf(node)
-    const result = requantizer && resultOf(requantizer)
+    const result = requantizer && resultOf(requantizer, this.#scheme.rounding)
     const declined = this.#scheme.declines?.(node.opType, result?.grid ?? gridOfFirst(operands))
     if (declined) return declined
     const built = build({ node, operands, result, requantizer, scheme: this.#scheme, opset: this.#model.opset() })
@@ -155,5 +155,5 @@ const gridOfFirst = (operands: readonly Operand[]): Grid | undefined =>
 function gridMade(built: Built, operands: readonly Operand[], requantizer: Requantizer | undefined): Grid | undefined {
   if (built.makes === 'real') return undefined
   if (built.makes === 'input') return gridOfFirst(operands)
-  return requantizer && resultOf(requantizer)?.grid
+  return requantizer && gridOf(requantizer.quantizer)
 }

@@ -1,5 +1,6 @@
 import type { Node } from '../../ir/index.ts'
 import { clipBounds } from '../../passes/index.ts'
+import type { RoundingMode } from '../../util/index.ts'
 import type { Requantizer } from '../quantizers.ts'
 import { gridOf } from './codes.ts'
 import type { Result } from './layers/index.ts'
@@ -10,12 +11,12 @@ import { quantizer } from './schemes/real-values.ts'
  * their order.
  * @returns undefined where the quantizer or the bounds are computed.
  */
-export function resultOf({ quantizer: node, clip }: Requantizer): Result | undefined {
+export function resultOf({ quantizer: node, clip }: Requantizer, rounding: RoundingMode): Result | undefined {
   const grid = node.opType === 'QuantizeLinear' ? gridOf(node) : undefined
   if (!grid) return undefined
   const bounds = clip ? clipBounds(clip) : { lo: -Infinity, hi: Infinity }
   if (!bounds) return undefined
-  const code = quantizer(grid)
+  const code = quantizer(grid, rounding)
   return { grid, min: code(bounds.lo), max: code(bounds.hi) }
 }
 

@@ -61,7 +61,8 @@ export type SoftmaxRow = (codes: Int32Array, out: Int32Array) => void
 
 /**
  * The arithmetic of one kind of hardware: how it brings sums, products and codes to another grid. What a scheme leaves out, it has no
- * integer kernel for. Every method computes once what is known before deployment, and returns what runs on whole numbers.
+ * integer kernel for. Every method computes once what is known before deployment, and returns what runs on whole numbers, or the reason
+ * why nothing does.
  */
 export interface Scheme {
   readonly name: string
@@ -75,14 +76,14 @@ export interface Scheme {
   readonly bias: 'int32' | 'real'
   /** Operators that it leaves to float, though they might run in integers, with the reason. */
   readonly declines?: (opType: string, output: Grid | undefined) => string | undefined
-  sums(site: SumSite, output: Grid): Requantize
+  sums(site: SumSite, output: Grid): Requantize | string
   /** Sums to real values, where nobody requantizes them. */
   real?(site: SumSite): Requantize | undefined
-  add?(site: PairSite, sign: 1 | -1): Combine
-  mul?(site: PairSite): Combine
-  average?(site: Omit<MeanSite, 'count'>): Average
+  add?(site: PairSite, sign: 1 | -1): Combine | string
+  mul?(site: PairSite): Combine | string
+  average?(site: Omit<MeanSite, 'count'>): Average | string
   /** The sum of raw codes to a raw code. */
-  mean?(site: MeanSite): (sum: number, channel: number) => number
+  mean?(site: MeanSite): Requantize | string
   /** Codes of one grid to those of another. */
   rescale(from: Grid, to: Grid): (code: number) => number
   unary?(site: UnarySite): ((code: number) => number) | undefined

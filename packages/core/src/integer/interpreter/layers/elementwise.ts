@@ -12,6 +12,7 @@ export const binary: BuildLayer = (site) => {
     return 'one of its operands is not codes'
   if (!site.result) return 'its result is not requantized'
   const combine = combineOf(site, a.grid, b.grid, site.result.grid)
+  if (typeof combine === 'string') return combine
   if (!combine) return `this arithmetic has no kernel for ${site.node.opType}`
   return {
     reads: [a, b].flatMap((operand, i) => (operand.constant ? [] : [i])),
@@ -24,7 +25,7 @@ export const binary: BuildLayer = (site) => {
   }
 }
 
-function combineOf({ node, scheme }: Site, a: Grid, b: Grid, output: Grid): Combine | undefined {
+function combineOf({ node, scheme }: Site, a: Grid, b: Grid, output: Grid): Combine | string | undefined {
   if (node.opType === 'Mul') return scheme.mul?.({ a, b, output })
   return scheme.add?.({ a, b, output }, node.opType === 'Sub' ? -1 : 1)
 }

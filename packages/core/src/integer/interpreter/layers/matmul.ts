@@ -31,7 +31,10 @@ const fits = ({ min, max, zeroPoint }: Grid): boolean => min - zeroPoint >= -327
 
 function converter({ node, scheme, result }: Site, input: Grid, weight: Grid): Requantize | string {
   const sums: SumSite = { opType: node.opType, depthwise: false, channels: 1, input, weightScales: [weight.scale] }
-  if (result) return clamped(scheme.sums(sums, result.grid), result)
+  if (result) {
+    const requantize = scheme.sums(sums, result.grid)
+    return typeof requantize === 'string' ? requantize : clamped(requantize, result)
+  }
   return (
     scheme.real?.(sums) ?? 'its sums are not requantized, and this arithmetic has no kernel that hands over real values'
   )

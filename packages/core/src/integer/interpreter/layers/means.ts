@@ -1,7 +1,7 @@
 import { asTensor, type Node } from '../../../ir/index.ts'
 import { intAttribute, intsAttribute } from '../../../passes/index.ts'
 import { type CodeTensor, newCodes, sizeOf } from '../codes.ts'
-import type { Grid, Scheme } from '../scheme.ts'
+import type { Grid, Requantize, Scheme } from '../scheme.ts'
 import { offsetsOf } from './broadcast.ts'
 import type { BuildLayer, Result } from './layer.ts'
 import { dataOf } from './pools.ts'
@@ -16,6 +16,8 @@ export const mean: BuildLayer = ({ node, operands, result, scheme }) => {
   const axes = rank === undefined ? undefined : axesOf(node, rank)
   if (!axes) return 'its axes are not known'
   const make = scheme.mean.bind(scheme)
+  const trial = make({ input: x.grid, output: result.grid, count: 1 })
+  if (typeof trial === 'string') return trial
   const keeps = node.opType === 'GlobalAveragePool' || intAttribute(node, 'keepdims', 1) === 1
   return {
     reads: [0],
@@ -46,7 +48,7 @@ function meanOver({ dims, codes }: CodeTensor, { axes, keeps, input, result, mak
   const count = axes.reduce((n, axis) => n * (dims[axis] as number), 1)
   const isImage = dims.length === 4 && axes.join() === '2,3'
   const channels = dims[1] ?? 1
-  const scaled = make({ input, output: grid, count, ...(isImage ? { images: channels } : {}) })
+  const scaled = make({ input, output: grid, count, ...(isImage ? { images: channels } : {}) }) as Requantize
   const sums = new Float64Array(sizeOf(kept))
   const at = offsetsOf(kept, dims)
   for (let i = 0; i < codes.length; i++)

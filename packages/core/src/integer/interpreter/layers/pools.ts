@@ -40,6 +40,7 @@ export const averagePool: BuildLayer = ({ node, operands, result, scheme }) => {
   const problem = spatialProblem(node)
   if (problem) return problem
   const average = scheme.average?.({ input: x.grid, output: result.grid })
+  if (typeof average === 'string') return average
   if (!average) return `this arithmetic has no kernel for ${node.opType}`
   const cut = clampedAverage(average, result)
   return { reads: [0], makes: 'result', run: ([data]) => pooled(data as CodeTensor, node, result.grid.dtype, cut) }

@@ -22,6 +22,7 @@ export function outputOf(site: Site, facts: Prepared, depthwise = false): Output
   }
   const requantize = result ? scheme.sums(sums, result.grid) : scheme.real?.(sums)
   if (!requantize) return 'its sums are not requantized, and this arithmetic has no kernel that hands over real values'
+  if (typeof requantize === 'string') return requantize
   const biased = withBias(requantize, facts)
   if (!result) return { make: (length) => new Float32Array(length), convert: biased }
   return { make: (length) => newCodes(result.grid.dtype, length), convert: clamped(biased, result) }
@@ -29,7 +30,8 @@ export function outputOf(site: Site, facts: Prepared, depthwise = false): Output
 
 function withBias(requantize: Requantize, { bias, fractions }: Prepared): Requantize {
   if (!fractions) return (sum, c) => requantize((sum + (bias[c] as number)) | 0, c)
-  return (sum, c) => requantize(((sum + (bias[c] as number)) | 0) + (fractions[c] as number), c)
+  const f = Math.fround
+  return (sum, c) => requantize(f(f((sum + (bias[c] as number)) | 0) + (fractions[c] as number)), c)
 }
 
 export const clamped =

@@ -38,7 +38,7 @@ export const shiftOf = ({ dtype }: Grid): number => (dtype === 'uint16' ? 32768 
 export interface Prepared extends SumFacts {
   readonly scales: ArrayLike<number>
   /** What is left of a bias that is not rounded, in steps of the sum. */
-  readonly fractions?: Float64Array
+  readonly fractions?: Float32Array
   readonly notes: readonly string[]
 }
 
@@ -83,7 +83,7 @@ const wrap = (v: number): number => Number(BigInt.asIntN(32, BigInt(v)))
 
 interface Steps {
   readonly whole: Float64Array
-  readonly fractions?: Float64Array
+  readonly fractions?: Float32Array
   readonly notes: readonly string[]
 }
 
@@ -97,7 +97,7 @@ function biasInSteps(
   const step = (c: number): number => Math.fround(input.scale * (scale[scale.length > 1 ? c : 0] as number))
   const real = scheme.bias === 'real' ? realBias(value, codes) : undefined
   if (real) {
-    const fractions = Float64Array.from({ length: channels }, (_, c) => at(real, c) / step(c))
+    const fractions = Float32Array.from({ length: channels }, (_, c) => at(real, c) / step(c))
     return { whole: new Float64Array(channels), fractions, notes: [] }
   }
   const whole = codes?.codes.constant?.numbers()

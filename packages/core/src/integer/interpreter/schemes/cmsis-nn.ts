@@ -1,0 +1,35 @@
+import { multiplyByQuantizedMultiplier, quantizeMultiplier } from '../../fixed-point.ts'
+import type { Scheme } from '../scheme.ts'
+import { fixedPointScheme, type Multiply } from './fixed-point-scheme.ts'
+
+/** Rounded twice, the second time away from zero in every lane (`arm_nn_requantize`). */
+const twice: Multiply = (real) => {
+  const factor = quantizeMultiplier(real)
+  return (x) => multiplyByQuantizedMultiplier(x, factor, 'away')
+}
+
+const {
+  softmax: _,
+  mean: __,
+  ...shared
+} = fixedPointScheme({
+  name: 'cmsis',
+  title: 'CMSIS-NN',
+  summary: 'a multiplier of 31 bits and a shift, rounded after each, halves of the second away from zero',
+  source:
+    'CMSIS-NN 7: Include/arm_nnsupportfunctions.h (arm_nn_requantize), Source/BasicMathFunctions, Source/PoolingFunctions',
+  sums: twice,
+  multiply: twice,
+  lanes: { depthwise: 0, mean: 0 },
+})
+
+/** Means are averages over one window there: the grid stays. Softmax is in fixed point of its own, and is left to float. */
+export const cmsis: Scheme = {
+  ...shared,
+  mean({ input, output, count }) {
+    if (input.scale !== output.scale || input.zeroPoint !== output.zeroPoint)
+      return 'its result is on another grid than its data'
+    const half = Math.floor(count / 2)
+    return (sum) => Math.trunc((sum > 0 ? sum + half : sum - half) / count)
+  },
+}

@@ -1,0 +1,150 @@
+import { ROUND } from '../../../util/index.ts'
+import { dividedBy, quantizeMultiplier } from '../../fixed-point.ts'
+import type { Average, Combine, Grid, MeanSite, PairSite, Requantize, Scheme, SumSite, UnarySite } from '../scheme.ts'
+import { dequantizer } from './real-values.ts'
+
+const f = Math.fround
+const roundAway = (x: number): number => ROUND['half-away'](x, 0)
+
+/** Which instructions run a channel: kernels take most by vectors, and what is left over one by one. */
+export type Lane = 'vector' | 'scalar'
+
+/** x · real, for a real factor that is held as an integer and a shift. */
+export type Multiply = (real: number, lane: Lane) => (x: number) => number
+
+/** What tells TensorFlow Lite's relatives apart. */
+export interface FixedPointParts extends Pick<Scheme, 'name' | 'title' | 'summary' | 'source'> {
+  /** Of sums of products. */
+  readonly sums: Multiply
+  /** Of everything else. */
+  readonly multiply: Multiply
+  /** Channels that vector instructions of this width take; 0 where there are none. */
+  readonly lanes: { readonly depthwise: number; readonly mean: number }
+}
+
+/** TensorFlow Lite shifts the operands of an Add to the left by this before it scales them. */
+const ADD_SHIFT = 20
+
+/** The arithmetic that TensorFlow Lite's int8 kernels share, on multipliers of 31 bits. */
+export function fixedPointScheme(parts: FixedPointParts): Scheme {
+  const { name, title, summary, source, multiply } = parts
+  return {
+    name,
+    title,
+    summary,
+    source,
+    rounding: 'half-away',
+    bias: 'int32',
+    sums: (site, output) => sumsOf(parts, site, output),
+    add: (site, sign) => addOf(multiply, site, sign),
+    mul({ a, b, output }) {
+      const scaled = multiply((a.scale * b.scale) / output.scale, 'scalar')
+      return (x, y) => scaled((x - a.zeroPoint) * (y - b.zeroPoint)) + output.zeroPoint
+    },
+    average: ({ input, output }) => averageOf(input, output),
+    mean: (site) => meanOf(parts, site),
+    rescale: (from, to) => rescaled(multiply, from, to),
+    unary: (site) => unaryOf(multiply, site),
+    softmax: ({ input, output }) => softmaxRow(input, output),
+  }
+}
+
+function sumsOf({ sums, lanes }: FixedPointParts, site: SumSite, output: Grid): Requantize {
+  const { opType, depthwise, channels, input, weightScales } = site
+  const isConv = opType.startsWith('Conv')
+  const product = (w: number): number => (isConv ? input.scale * w : f(input.scale * w))
+  const vectors = depthwise && lanes.depthwise > 0 ? channels - (channels % lanes.depthwise) : channels
+  const lane = (c: number): Lane => (lanes.depthwise > 0 && c < vectors ? 'vector' : 'scalar')
+  const several = weightScales.length > 1 || vectors < channels
+  const scaled = Array.from({ length: several ? channels : 1 }, (_, c) =>
+    sums(product(weightScales[weightScales.length > 1 ? c : 0] as number) / output.scale, lane(c)),
+  )
+  const zero = output.zeroPoint
+  const [first] = scaled as [(x: number) => number]
+  return several ? (sum, c) => (scaled[c] as typeof first)(sum) + zero : (sum) => first(sum) + zero
+}
+
+/** Both operands, shifted to the left by 20, are brought to twice the larger scale, and their sum to the result's. */
+function addOf(multiply: Multiply, { a, b, output }: PairSite, sign: 1 | -1): Combine {
+  const twice = 2 * Math.max(a.scale, b.scale)
+  const left = multiply(a.scale / twice, 'vector')
+  const right = multiply(b.scale / twice, 'vector')
+  const result = multiply(twice / (2 ** ADD_SHIFT * output.scale), 'vector')
+  const raised = 2 ** ADD_SHIFT
+  return (x, y) =>
+    result(left((x - a.zeroPoint) * raised) + sign * right((y - b.zeroPoint) * raised)) + output.zeroPoint
+}
+
+/** Sums of codes over their count, halves away from code 0; the scale stays. */
+function averageOf(input: Grid, output: Grid): Average | string {
+  if (input.scale !== output.scale || input.zeroPoint !== output.zeroPoint)
+    return 'its result is on another grid than its data'
+  return (codes, count) => {
+    let sum = 0
+    for (let i = 0; i < count; i++) sum += codes[i] as number
+    const half = Math.floor(count / 2)
+    return Math.trunc((sum > 0 ? sum + half : sum - half) / count)
+  }
+}
+
+/**
+ * Over height and width of images: the sum of codes by a multiplier for scale(x) / (n · scale(y)), plus a whole number for the zero points.
+ * Otherwise the sum of codes less their zero point by a multiplier for scale(x) / scale(y) that was divided by n.
+ */
+function meanOf({ multiply, lanes }: FixedPointParts, { input, output, count, images }: MeanSite): Requantize {
+  if (images === undefined) {
+    const factor = dividedBy(quantizeMultiplier(input.scale / output.scale), count)
+    const scaled = multiply((factor.multiplier / 2 ** 31) * 2 ** factor.shift, 'scalar')
+    return (sum) => scaled(sum - count * input.zeroPoint) + output.zeroPoint
+  }
+  const real = f(input.scale / f(count * output.scale))
+  const [vector, scalar] = [multiply(real, 'vector'), multiply(real, 'scalar')]
+  const bias = output.zeroPoint - roundAway(f(f(input.zeroPoint * input.scale) / output.scale))
+  const vectors = lanes.mean > 0 ? images - (images % lanes.mean) : 0
+  return (sum, c) => (c < vectors ? vector(sum) : scalar(sum)) + bias
+}
+
+function rescaled(multiply: Multiply, from: Grid, to: Grid): (code: number) => number {
+  const scaled = multiply(from.scale / to.scale, 'scalar')
+  return (code) => scaled(code - from.zeroPoint) + to.zeroPoint
+}
+
+const REAL: Readonly<Record<string, (x: number) => number>> = {
+  Sigmoid: (x) => 1 / (1 + f(Math.exp(-x))),
+  Tanh: Math.tanh,
+}
+
+function unaryOf(
+  multiply: Multiply,
+  { opType, attributes, input, output }: UnarySite,
+): ((code: number) => number) | undefined {
+  const real = REAL[opType]
+  if (real) return tableCode(real, input, output)
+  if (opType === 'LeakyRelu') {
+    const positive = rescaled(multiply, input, output)
+    const negative = multiply((input.scale * f(attributes.alpha ?? 0.01)) / output.scale, 'scalar')
+    return (code) => (code >= input.zeroPoint ? positive(code) : negative(code - input.zeroPoint) + output.zeroPoint)
+  }
+  return opType === 'Relu' || opType === 'Clip' ? rescaled(multiply, input, output) : undefined
+}
+
+/** Float functions as tables: values by one over the step, halves away from zero. */
+function tableCode(real: (x: number) => number, input: Grid, output: Grid): (code: number) => number {
+  const value = dequantizer(input)
+  const inverse = f(1 / output.scale)
+  return (code) => roundAway(f(f(real(value(code))) * inverse)) + output.zeroPoint
+}
+
+/** Exponentials from a table of differences to the greatest code, in float32; halves up. */
+function softmaxRow(input: Grid, output: Grid): (codes: Int32Array, out: Int32Array) => void {
+  const table = Float32Array.from({ length: 256 }, (_, i) => Math.exp(f(-input.scale * (255 - i))))
+  return (codes, out) => {
+    const top = 255 - codes.reduce((m, c) => Math.max(m, c), input.min)
+    const sum = codes.reduce((total, c) => f(total + (table[c + top] as number)), 0)
+    const inverse = f(1 / f(sum * output.scale))
+    for (let i = 0; i < codes.length; i++) {
+      const code = Math.floor(f(f((table[(codes[i] as number) + top] as number) * inverse) + 0.5)) + output.zeroPoint
+      out[i] = Math.max(output.min, Math.min(output.max, code))
+    }
+  }
+}
