@@ -9,7 +9,7 @@ import {
   type Value,
 } from '../ir/index.ts'
 import { GradBuilder } from '../ops/index.ts'
-import { floatAttribute } from '../passes/index.ts'
+import { floatAttribute, intAttribute } from '../passes/index.ts'
 import { must } from '../util/index.ts'
 
 const MOMENTUM = 0.9
@@ -23,7 +23,7 @@ const MOMENTUM = 0.9
 export function trainBatchNorm(model: Model): Map<string, string> {
   const updates = new Map<string, string>()
   for (const node of [...model.graph.nodes]) {
-    if (node.qualifiedType !== 'BatchNormalization') continue
+    if (node.qualifiedType !== 'BatchNormalization' || intAttribute(node, 'training_mode', 0) === 1) continue
     const [mean, variance] = [node.inputs[3], node.inputs[4]]
     if (mean?.constant && variance?.constant && mean.useCount === 1 && variance.useCount === 1) {
       for (const [name, next] of train(node, mean, variance)) updates.set(name, next)
@@ -45,10 +45,6 @@ function train(node: Node, mean: Value, variance: Value): [string, string][] {
   const [batchMean, batchVariance] = [builder.value(`${node.name}_mean`), builder.value(`${node.name}_var`)]
   node.setOutput(1, batchMean)
   node.setOutput(2, batchVariance)
-  // ONNX Runtime writes the outputs over the inputs, and these are the caller's memory. What stands there does not count without momentum.
-  const before = new GradBuilder(new GraphBuilder(graph, { before: node }), `${node.name}/scratch`)
-  node.setInput(3, before.mul(mean, 0))
-  node.setInput(4, before.mul(variance, 0))
   const unbiased = g.mul(batchVariance, correction(g, must(node.inputs[0], 'data'), mean))
   const next = (old: Value, batch: Value) => g.add(g.mul(old, keep), g.mul(batch, 1 - keep))
   return [
@@ -61,7 +57,7 @@ function train(node: Node, mean: Value, variance: Value): [string, string][] {
  * ONNX Runtime writes the new statistics over the old ones, wherever these are: in the caller's memory, before the average has read them.
  * So the operator, which without momentum does not look at them, gets zeros that belong to nobody; made in two ways, lest they become one.
  */
-function giveScratch(node: Node, graph: Graph): void {
+export function giveScratch(node: Node, graph: Graph): void {
   const scale = must(node.inputs[1], 'scale')
   const g = new GradBuilder(new GraphBuilder(graph, { before: node }), `${node.name}/scratch`)
   node.setInput(3, g.sub(scale, scale))
