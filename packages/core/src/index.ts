@@ -15,6 +15,17 @@ export { OBSERVERS, type Observer } from './observers/index.ts'
 export { attrs, defaultOps, defineOp, type OpDef } from './ops/index.ts'
 export { PASSES, type Pass } from './passes/index.ts'
 export * from './pipeline/index.ts'
+export {
+  BATCH_NORM_STRATEGIES,
+  type BatchNormName,
+  isQFloat,
+  liftToFloat,
+  type QFloat,
+  type QFloatRecord,
+  qatTrainable,
+  readQFloat,
+  withTrained,
+} from './qat/index.ts'
 export { type Override, parseOverride, type QuantPlan, type Target } from './quant/index.ts'
 export { TARGETS } from './targets/index.ts'
 export { type Diagnostic, FewbitError, formatDiagnostic, problem } from './util/index.ts'

@@ -7,8 +7,11 @@ import {
   analyze as analyzeOn,
   type ClimbOptions,
   type ClimbResult,
+  type ConvertQatOptions,
+  type ConvertQatResult,
   calibrationData,
   climb as climbOn,
+  convertQat as convertQatOn,
   type Data,
   type DoctorOptions,
   type DoctorResult,
@@ -31,7 +34,11 @@ import {
   optimize as optimizeOn,
   type PlanOptions,
   type PlanResult,
+  type PrepareQatOptions,
+  type PrepareQatResult,
   planModel as planOn,
+  prepareQat as prepareQatOn,
+  type QFloat,
   type QuantizeOptions,
   type QuantizeResult,
   quantize as quantizeOn,
@@ -105,6 +112,21 @@ const QUANTIZE = {
   allowOtherData: true,
   ...PLAN,
 } satisfies OptionNames<QuantizeOptions>
+const { algorithms: _algorithms, floatWorst: _worst, ...PLAN_QAT } = PLAN
+const PREPARE_QAT = {
+  calibration: true,
+  fakeQuantizer: true,
+  weightQuantizer: true,
+  batchNorm: true,
+  ...PLAN_QAT,
+} satisfies OptionNames<PrepareQatOptions>
+const CONVERT_QAT = {
+  target: true,
+  data: true,
+  samples: true,
+  tensors: true,
+  ...RUN,
+} satisfies OptionNames<ConvertQatOptions>
 const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE } satisfies OptionNames<ClimbOptions>
 const { recipe: _recipe, allowOtherData: _other, ...QUANTIZE_ANEW } = QUANTIZE
 const ALLOCATE = {
@@ -202,6 +224,28 @@ async function spread<O extends OnNode<QuantizeOptions>>(model: Model, options: 
   if (calibration.data === undefined) return options
   const data = await spreadData(calibration.data, model, calibration.samples ?? recipe?.settings.samples)
   return { ...options, calibration: { ...calibration, data } }
+}
+
+/**
+ * Puts fake-quantizers into a float network, where `quantize` would put quantizers, beginning with calibrated ranges. The given model is not
+ * changed. `saveModel(result.model, …)` keeps all that training and converting need; `readQFloat` reads it back.
+ * @throws FewbitError OPTION_UNKNOWN naming the nearest option; QAT_*, FAKE_QUANTIZER_*, CALIB_*, DATA_*.
+ */
+export async function prepareQat(model: Model, options: OnNode<PrepareQatOptions>): Promise<PrepareQatResult> {
+  checkOptions(options, PREPARE_QAT)
+  checkOptions(options.calibration, CALIBRATION, 'calibration')
+  const { calibration } = options
+  const data = calibration.data && (await spreadData(calibration.data, model, calibration.samples))
+  return prepareQatOn(model, withEngine({ ...options, calibration: { ...calibration, ...(data ? { data } : {}) } }))
+}
+
+/**
+ * The quantized network of a network with fake-quantizers, and with data, how far the two are apart in steps of the output.
+ * @throws FewbitError OPTION_UNKNOWN, QAT_DISABLED, TARGET_UNKNOWN, RETARGET_*
+ */
+export async function convertQat(qfloat: QFloat, options: OnNode<ConvertQatOptions> = {}): Promise<ConvertQatResult> {
+  checkOptions(options, CONVERT_QAT)
+  return convertQatOn(qfloat, withEngine(options))
 }
 
 /**

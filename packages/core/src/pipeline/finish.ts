@@ -14,13 +14,14 @@ export async function finish(
   execution: Execution,
   run: Run,
 ): Promise<{ readonly model: Model; readonly recipe: Recipe }> {
-  const model = await run.stage('write', () => write(adjusted.model, adjusted, execution, run))
+  const model = await run.stage('write', () => writeQuantized(adjusted.model, adjusted, execution, run))
   const recipe = recipeOf(facts, run)
   stampModel(model, recipe)
   return { model, recipe }
 }
 
-function write(float: Model, { plan, params }: Candidate, { form }: Execution, run: Run): Model {
+/** The quantized network of a plan, checked. */
+export function writeQuantized(float: Model, { plan, params }: Candidate, { form }: Execution, run: Run): Model {
   const model = materialize(cloneModel(float), plan, params, { form })
   const found = checkStage(model, 'qdq', run.ops)
   invariant(found.length === 0, () => `the quantized network is not sound: ${found.map(formatDiagnostic).join('; ')}`)

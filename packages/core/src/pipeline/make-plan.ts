@@ -1,5 +1,5 @@
 import type { Model } from '../ir/index.ts'
-import { checkStage } from '../passes/index.ts'
+import { checkStage, type PassName } from '../passes/index.ts'
 import {
   type Override,
   type PlannerOptions,
@@ -22,21 +22,23 @@ export const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Tar
 /**
  * The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8.
  * @param schemes that it must be able to say beside the settings' own.
+ * @param without passes that are left out.
  */
 export async function prepareAndPlan(
   model: Model,
   settings: QuantizeSettings,
   run: Run,
   schemes: readonly string[] = [],
+  without: readonly PassName[] = [],
 ) {
   const target = targetOf(settings, run)
-  const float = await run.stage('prepare', () => prepare(model, target, run, undefined, settings.scheme))
+  const float = await run.stage('prepare', () => prepare(model, target, run, undefined, settings.scheme, without))
   const plan = await run.stage('plan', () => makePlan(float, settings, run))
   checkFloat(float, run)
   const plans = [plan, ...schemes.map((scheme) => makePlan(float, settings, run, { scheme }))]
   const needed = Math.max(...plans.map((each) => opsetFor(each, target, run)))
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
-  const raised = await run.stage('prepare', () => prepare(model, target, run, needed, settings.scheme))
+  const raised = await run.stage('prepare', () => prepare(model, target, run, needed, settings.scheme, without))
   return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
 }
 

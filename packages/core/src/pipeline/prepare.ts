@@ -28,6 +28,7 @@ function spreadsColumns(pass: Pass, { fallback }: Target, scheme: string | undef
  * The float network in the form that planner and calibration want: a copy at a sufficient opset, BatchNorm and constants
  * folded, biases merged, every value typed as far as it can be, in operators that the target has.
  * @param scheme what the network is prepared for, where that is known.
+ * @param without passes that are left out.
  */
 export async function prepare(
   model: Model,
@@ -35,6 +36,7 @@ export async function prepare(
   run: Run,
   opset = QDQ_OPSET,
   scheme?: string,
+  without: readonly PassName[] = [],
 ): Promise<Model> {
   const copy = cloneModel(model)
   // Graphs built in memory may have nodes without names, which plans and overrides go by.
@@ -44,7 +46,8 @@ export async function prepare(
   const upgrade = copy.opset() < opset ? [convertOpset(opset)] : []
   const rewrites = (target.rewrites ?? []).map((name) => PASSES[name as PassName])
   const folds = quantizePreparePasses.filter((pass) => !spreadsColumns(pass, target, scheme))
-  const passes = [...upgrade, inferShapesPass, ...folds, ...rewrites, inferShapesPass]
+  const isWanted = (pass: Pass) => !without.some((name) => PASSES[name] === pass)
+  const passes = [...upgrade, inferShapesPass, ...[...folds, ...rewrites].filter(isWanted), inferShapesPass]
   await runPasses(copy, passes, run.passContext())
   return copy
 }

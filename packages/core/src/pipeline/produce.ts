@@ -104,7 +104,13 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
 }
 
 /** The data of a run, looked at beside the normalization that folding takes away, and how many samples run together. */
-async function openData(original: Model, float: Model, options: QuantizeOptions, settings: QuantizeSettings, run: Run) {
+export async function openData(
+  original: Model,
+  float: Model,
+  options: QuantizeOptions,
+  settings: QuantizeSettings,
+  run: Run,
+) {
   const dataset = await datasetFor(calibrationData(options.calibration), float)
   const data = digested(dataset)
   const inputs = await run.stage('check data', () => lookAt(original, data, run))
@@ -126,7 +132,7 @@ interface Calibration {
 }
 
 /** One pass over the data for all that any plan of the search may need. */
-function calibrate({ float, first, target, data, batchSize, settings, run, progress }: Calibration) {
+export function calibrate({ float, first, target, data, batchSize, settings, run, progress }: Calibration) {
   const { samples } = settings
   const total = Math.min(samples, data.length ?? samples)
   const onProgress = ({ samples: done }: { samples: number }) => progress(done, total)

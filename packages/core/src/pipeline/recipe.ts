@@ -33,6 +33,15 @@ export const recipeSchema = z.strictObject({
   /** The statistics that the parameters were computed from. */
   calibrationDigest: sha256,
   extensions: z.array(text),
+  /** The network was trained with fake-quantizers: the recipe says how it began, and the digest what it was when it was converted. */
+  qat: z
+    .strictObject({
+      batchNorm: text,
+      fakeQuantizer: z.record(text, z.unknown()).optional(),
+      weightQuantizer: z.record(text, z.unknown()).optional(),
+      networkDigest: sha256,
+    })
+    .optional(),
   versions: z.strictObject({ fewbit: text, engine: text }),
 })
 

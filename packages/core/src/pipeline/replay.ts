@@ -29,8 +29,16 @@ export const decided = (option: string): FewbitError =>
     fix: 'leave it out, or quantize without the recipe',
   })
 
-/** Warns where a recipe was made with another model or by other versions, so that the bytes will differ. */
+/**
+ * Warns where a recipe was made with another model or by other versions, so that the bytes will differ.
+ * @throws FewbitError RECIPE_TRAINED for the recipe of a network that was trained since.
+ */
 export function checkOrigin(recipe: Recipe, model: Model, run: Run): void {
+  if (recipe.qat) {
+    throw problem('RECIPE_TRAINED', 'the network of this recipe was trained, which a recipe cannot repeat', {
+      fix: 'convert the network with fake-quantizers that it was made from, or quantize anew without the recipe',
+    })
+  }
   if (recipe.modelDigest !== structuralHash(model)) {
     run.diagnostics.warn('RECIPE_MODEL', 'the recipe was made with another model', {
       fix: 'what it says of single nodes and tensors holds for those of the same names only',

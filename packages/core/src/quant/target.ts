@@ -165,6 +165,8 @@ export interface Target {
   readonly repeats?: 'drop'
   /** First and last node that sum products, weights and inputs, at this width whatever the scheme (academic setting). */
   readonly edgeBits?: number
+  /** Networks that are trained with BatchNormalization of its own behind quantized layers keep it when they are deployed. Absent: it is folded. */
+  readonly batchNorm?: 'separate'
   readonly minOpset: number
   /** The engine that is this backend: what is measured on it is what is deployed. Others are simulated. */
   readonly engine?: 'onnxruntime'

@@ -1,0 +1,65 @@
+import { cloneModel, type Model, type Tensor, valuesByName } from '../../ir/index.ts'
+import type { PassName } from '../../passes/index.ts'
+import type { ParamsTable, QuantPlan } from '../../quant/index.ts'
+import { problem } from '../../util/index.ts'
+import { macsOnData, withMacs } from '../macs.ts'
+import { prepareAndPlan, targetOf } from '../make-plan.ts'
+import type { QuantizeSettings } from '../options.ts'
+import { chooseParams, statsFor, warnOfThinStats } from '../parameters.ts'
+import { calibrate, openData } from '../produce.ts'
+import type { QuantizeOptions } from '../quantize.ts'
+import { type Recipe, recipeOf } from '../recipe.ts'
+import type { Run } from '../run.ts'
+
+/** A prepared network with its plan, and what observers say. */
+export interface CalibratedNetwork {
+  readonly float: Model
+  readonly plan: QuantPlan
+  /** Parameters by group, with other contents in some weights. */
+  paramsWith(weights: ReadonlyMap<string, Tensor>): ParamsTable
+  readonly recipe: Recipe
+}
+
+/** What `quantize` does before it searches: prepare, plan, calibrate with the observers that the settings name. */
+export async function planAndCalibrate(
+  model: Model,
+  options: QuantizeOptions,
+  settings: QuantizeSettings,
+  run: Run,
+  without: readonly PassName[],
+): Promise<CalibratedNetwork> {
+  const target = targetOf(settings, run)
+  const { float, plan: first } = await prepareAndPlan(model, settings, run, [], without)
+  refuseEmpty(first)
+  const { data, inputs, batchSize } = await openData(model, float, options, settings, run)
+  const stats = await run.stage('calibrate', (progress) =>
+    calibrate({ float, first, target, data, batchSize, settings, run, progress }),
+  )
+  const plan = withMacs(first, await macsOnData(float, data, run))
+  const source = statsFor(first, stats)
+  warnOfThinStats(plan, source, run.registries.observers, run.diagnostics)
+  const choice = { observer: settings.observer, observers: {}, floatNodes: [], trials: [] }
+  const facts = { model, settings, choice, batchSize, data: data.toJSON(), inputs, dataDigest: data.digest(), stats }
+  return {
+    ...{ float, plan, recipe: recipeOf(facts, run) },
+    paramsWith: (weights) =>
+      chooseParams(withConstants(float, weights), plan, source, run.diagnostics, run.registries.observers),
+  }
+}
+
+function withConstants(model: Model, constants: ReadonlyMap<string, Tensor>): Model {
+  const copy = cloneModel(model)
+  const values = valuesByName(copy.graph)
+  for (const [name, tensor] of constants) {
+    const value = values.get(name)
+    if (value) value.constant = tensor
+  }
+  return copy
+}
+
+function refuseEmpty({ tensors, scheme, target }: QuantPlan): void {
+  if (tensors.length > 0) return
+  throw problem('QAT_NOTHING', `nothing of this network is quantized for ${target} with ${scheme}`, {
+    fix: 'choose a scheme such as w4a4, and leave fewer nodes in float',
+  })
+}

@@ -1,0 +1,156 @@
+import { nodeEngine } from '@fewbit/engine-node'
+import { memoryData, normalData } from '@fewbit/testkit'
+import { describe, expect, it } from 'vitest'
+import { parseModel, readModel, serializeModel, type Tensor, valuesByName } from '../../ir/index.ts'
+import { BATCH_NORM_STRATEGIES, type BatchNormName, readQFloat, withTrained } from '../../qat/index.ts'
+import { must, rng } from '../../util/index.ts'
+import { quantize } from '../quantize.ts'
+import { convertQat } from './convert-qat.ts'
+import { prepareQat } from './prepare-qat.ts'
+import type { PrepareQatOptions } from './qat-options.ts'
+
+const engine = nodeEngine({ threads: 1 })
+const random = rng(7)
+const list = (count: number, spread = 0.5, middle = 0) =>
+  Array.from({ length: count }, () => (middle + spread * random.normal()).toFixed(5)).join()
+const positive = (count: number) => Array.from({ length: count }, () => (0.5 + random.next()).toFixed(5)).join()
+
+/** γ is negative in about one channel of five. */
+const norm = (name: string, c: number) =>
+  `float[${c}] g${name} = {${list(c, 0.6, 0.8)}}, float[${c}] o${name} = {${list(c)}}, float[${c}] m${name} = {${list(c)}}, float[${c}] v${name} = {${positive(c)}}`
+
+/** A residual block, a depthwise layer, a transposed one and a fully connected one, each with BatchNormalization. */
+const network = parseModel(`<ir_version = 8, opset_import = ["": 17]> main (float[N,3,8,8] x) => (float[N,5] y)
+  <float[8,3,3,3] wa = {${list(216)}}, ${norm('a', 8)}, float[8,8,3,3] wb = {${list(576, 0.2)}}, float[8] bb = {${list(8)}}, ${norm('b', 8)},
+   float[8,1,3,3] wc = {${list(72)}}, ${norm('c', 8)}, float[8,4,2,2] wd = {${list(128)}}, ${norm('d', 4)},
+   float[5,4] we = {${list(20)}}, float[5] be = {${list(5)}}, ${norm('e', 5)}> {
+    [a] ya = Conv<pads = [1, 1, 1, 1]>(x, wa) [na] za = BatchNormalization(ya, ga, oa, ma, va) ra = Relu(za)
+    [b] yb = Conv<pads = [1, 1, 1, 1]>(ra, wb, bb) [nb] zb = BatchNormalization(yb, gb, ob, mb, vb) sum = Add(zb, ra) rb = Relu(sum)
+    [c] yc = Conv<group = 8>(rb, wc) [nc] zc = BatchNormalization(yc, gc, oc, mc, vc) rc = Relu(zc)
+    [d] yd = ConvTranspose<strides = [2, 2]>(rc, wd) [nd] zd = BatchNormalization(yd, gd, od, md, vd)
+    p = GlobalAveragePool(zd) f = Flatten(p) [e] ye = Gemm<transB = 1>(f, we, be) [ne] y = BatchNormalization(ye, ge, oe, me, ve)
+  }`)
+const data = memoryData(normalData({ x: [1, 3, 8, 8] }, 24))
+const prepare = (options: Partial<PrepareQatOptions>) =>
+  prepareQat(network, { engine, calibration: { data }, ...options })
+
+const NAMES = Object.keys(BATCH_NORM_STRATEGIES) as BatchNormName[]
+
+/** As if training had been there: weights, norms and scales of another place. */
+function trained<Q extends Awaited<ReturnType<typeof prepare>>>(qfloat: Q) {
+  const values = valuesByName(qfloat.model.graph)
+  const step = rng(5)
+  const names = [
+    ...qfloat.record.parameters.map(({ name }) => name),
+    ...qfloat.record.quantizers.flatMap(({ inputs }) =>
+      inputs.filter((i) => i.name === 'scale').map((i) => i.initializer),
+    ),
+  ]
+  const moved = names.map((name): [string, Tensor] => {
+    const before = must(values.get(name)?.constant, name)
+    const numbers = Float32Array.from(before.numbers(), (v) => v * (1 + 0.05 * step.normal()))
+    return [name, tensorLike(before, numbers)]
+  })
+  return withTrained(qfloat, new Map(moved))
+}
+
+const tensorLike = (t: Tensor, values: Float32Array): Tensor => (t.constructor as typeof Tensor).float32(t.dims, values)
+
+describe('convertQat', () => {
+  it.each(NAMES)('deploys what was trained, to the last code, where biases stay in float (%s)', async (batchNorm) => {
+    for (const target of ['tensorrt', 'academic']) {
+      const qfloat = trained(
+        await prepare({
+          target,
+          batchNorm,
+          edgeBits: target === 'academic' ? 4 : 8,
+          scheme: target === 'academic' ? 'w4a4' : 'w8a8',
+        }),
+      )
+      const { conversion } = await convertQat(qfloat, { engine, data, tensors: true })
+      const all = [...must(conversion, 'conversion').outputs, ...must(conversion?.tensors, 'tensors')]
+      expect(all.length).toBeGreaterThan(5)
+      for (const { value, within, worst } of all)
+        expect({ value, within, worst: Math.round(worst) }, target).toEqual({ value, within: 1, worst: 0 })
+    }
+  })
+
+  it.each(NAMES.filter((name) => name !== 'none'))('is within a step on integer kernels (%s)', async (batchNorm) => {
+    for (const target of ['onnxruntime', 'megengine']) {
+      const qfloat = trained(await prepare({ target, batchNorm, tails: 'quantize' }))
+      const { conversion } = await convertQat(qfloat, { engine, data, tensors: true })
+      const { outputs, tensors } = must(conversion, 'conversion')
+      for (const { value, within } of [...outputs, ...must(tensors, 'tensors')]) {
+        expect(within, `${target} ${value}`).toBeGreaterThanOrEqual(0.999)
+      }
+    }
+  })
+
+  it('begins where quantizing ends', async () => {
+    const options = { target: 'tensorrt', calibration: { data, observer: 'mse' } } as const
+    const qfloat = await prepare({ ...options, fakeQuantizer: 'fixed' })
+    const { model, plan, params } = await convertQat(qfloat, { engine })
+    const { plan: quantized, params: found } = await quantize(network, { engine, ...options, smallLayers: 'float' })
+    expect(plan.tensors.map(({ value, group, readers }) => ({ value, group, readers }))).toEqual(
+      quantized.tensors.map(({ value, group, readers }) => ({ value, group, readers })),
+    )
+    expect(must(params.get('x'), 'x').scale[0]).toBeCloseTo(must(found.get('x'), 'x').scale[0] as number, 2)
+    expect(model.metadata.has('fewbit.qfloat')).toBe(false)
+  })
+
+  it('says which network the quantized one was made of, and that a recipe cannot repeat it', async () => {
+    const { model, float } = await convertQat(await prepare({ target: 'tensorrt' }), { engine })
+    const recipe = JSON.parse(must(model.metadata.get('fewbit.recipe'), 'recipe'))
+    expect(recipe.qat).toMatchObject({
+      batchNorm: 'fold-torch',
+      fakeQuantizer: { name: 'lsq' },
+      networkDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
+    })
+    await expect(quantize(float, { engine, calibration: { data }, recipe })).rejects.toThrow(/RECIPE_TRAINED/)
+  })
+
+  it('plans anew for another target, on the ranges that were trained', async () => {
+    const qfloat = await prepare({ target: 'tensorrt' })
+    const { plan, params, model } = await convertQat(qfloat, { engine, target: 'academic' })
+    expect(plan.target).toBe('academic')
+    const own = await convertQat(qfloat, { engine })
+    expect(params.get('ra')?.scale[0]).toBeCloseTo((own.params.get('ra')?.scale[0] as number) / 2, 2)
+    expect([...model.graph.nodes].some((node) => node.opType === 'DequantizeLinear')).toBe(true)
+  })
+})
+
+describe('a network with fake-quantizers', () => {
+  it('is a file that holds all that converting needs', async () => {
+    const qfloat = await prepare({ target: 'tensorrt' })
+    const again = readQFloat(readModel(serializeModel(qfloat.model)))
+    expect(again.record).toEqual(qfloat.record)
+    const [first, second] = [await convertQat(qfloat, { engine }), await convertQat(again, { engine })]
+    expect(serializeModel(second.model)).toEqual(serializeModel(first.model))
+  })
+
+  it.each([
+    [
+      'QAT_PREPARED',
+      async () => prepareQat((await prepare({ target: 'tensorrt' })).model, { engine, calibration: { data } }),
+    ],
+    ['QAT_OPTION', () => prepare({ algorithms: ['cle'] } as object)],
+    ['QAT_NOTHING', () => prepare({ scheme: 'float' })],
+    ['QAT_BATCH_NORM', () => prepare({ batchNorm: 'fold' as BatchNormName })],
+    ['QAT_OBSTACLE', () => prepare({ target: 'vitis-ai', fakeQuantizer: 'lsq' })],
+    ['FAKE_QUANTIZER_UNKNOWN', () => prepare({ fakeQuantizer: 'lsqq' })],
+    ['DATA_MISSING', () => prepare({ calibration: {} })],
+    ['QFLOAT_MISSING', async () => readQFloat(network)],
+  ])('%s', async (code, run) => {
+    await expect(run()).rejects.toThrow(new RegExp(code))
+  })
+
+  it('refuses a record that does not fit its graph', async () => {
+    const { model } = await prepare({ target: 'tensorrt' })
+    const record = JSON.parse(must(model.metadata.get('fewbit.qfloat'), 'record'))
+    model.metadata.set('fewbit.qfloat', JSON.stringify({ ...record, version: 2 }))
+    expect(() => readQFloat(model)).toThrow(/QFLOAT_VERSION/)
+    record.quantizers[0].sites[0].node = 'elsewhere'
+    model.metadata.set('fewbit.qfloat', JSON.stringify(record))
+    expect(() => readQFloat(model)).toThrow(/QFLOAT_FORMAT[\s\S]*there is no node "elsewhere"/)
+  })
+})

@@ -1,0 +1,145 @@
+import type { Model, Tensor } from '../../ir/index.ts'
+import type { PassName } from '../../passes/index.ts'
+import {
+  type BatchNormStrategy,
+  batchNormStrategy,
+  biasRecords,
+  type Choices,
+  foldLayer,
+  initialQuantizers,
+  isQFloat,
+  type QFloat,
+  type QFloatRecord,
+  qfloatOf,
+  type Unfolded,
+  unfoldNorms,
+  writeForm,
+} from '../../qat/index.ts'
+import type { Target } from '../../quant/index.ts'
+import { learnedParameters } from '../../training/index.ts'
+import { type Diagnostic, must, problem } from '../../util/index.ts'
+import { targetOf } from '../make-plan.ts'
+import type { QuantizeSettings } from '../options.ts'
+import { prepare } from '../prepare.ts'
+import type { QuantizeOptions } from '../quantize.ts'
+import { Run } from '../run.ts'
+import { settingsOf } from '../settings.ts'
+import { planAndCalibrate } from './calibrate-qat.ts'
+import { contextOf } from './qat-context.ts'
+import { choicesOf, observerFor, type PrepareQatOptions, refuseForeign, refuseObstacles } from './qat-options.ts'
+
+export interface PrepareQatResult extends QFloat {
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/** What folds BatchNormalization into layers, or makes a layer of it. */
+const FOLDING: readonly PassName[] = ['fold-batchnorm', 'fold-batchnorm-forward', 'batchnorm-to-conv']
+
+/**
+ * Puts fake-quantizers into a float network, exactly where `quantize` would put quantizers for this target, beginning with calibrated ranges.
+ * The caller's model is not changed.
+ * @throws FewbitError QAT_OPTION, QAT_PREPARED, QAT_NOTHING, QAT_OBSTACLE, QAT_BATCH_NORM, FAKE_QUANTIZER_*, SPEC_*, CALIB_*, DATA_*, OPTION_*
+ */
+export async function prepareQat(model: Model, options: PrepareQatOptions): Promise<PrepareQatResult> {
+  refuseForeign(options)
+  refusePrepared(model)
+  const run = new Run(options)
+  const request = requestOf(options, run)
+  const found = await planAndCalibrate(model, request.options, request.settings, run, request.without)
+  refuseObstacles(found.plan, request.choices, request.target, run.registries.fakeQuantizers)
+  const unfolded = await unfold(model, found.float, request, run)
+  const { norms } = unfolded
+  const weights = weightsOf(unfolded, request.strategy)
+  // Folded weights are what was planned; weights that are quantized as they are have ranges of their own.
+  const params = found.paramsWith(request.strategy.kind === 'separate' ? ownWeights(unfolded) : new Map())
+  const init = { plan: found.plan, params, choices: request.choices, base: unfolded.model, weights }
+  const cx = contextOf(run)
+  const { quantizers, state } = initialQuantizers(init, cx)
+  const { settings, strategy, target } = request
+  const record: QFloatRecord = {
+    ...{ format: 'fewbit-qfloat', version: 1, target: target.name, scheme: settings.scheme, seed: settings.seed },
+    ...{ batchNorm: strategy.name, plan: found.plan, norms, quantizers, held: {}, recipe: found.recipe },
+    biases: biasRecords({ plan: found.plan, norms, quantizers, batchNorm: strategy.name }, state, cx),
+    parameters: learnedParameters(unfolded.model, run.ops),
+  }
+  const { model: written } = writeForm(unfolded.model, record, state, cx.ops, 'evaluation')
+  return { ...qfloatOf(written, record), diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics] }
+}
+
+interface Request {
+  readonly options: QuantizeOptions
+  readonly settings: QuantizeSettings
+  readonly target: Target
+  readonly choices: Choices
+  readonly strategy: BatchNormStrategy
+  /** Passes that preparing leaves out. */
+  readonly without: readonly PassName[]
+}
+
+function requestOf(options: PrepareQatOptions, run: Run): Request {
+  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', ...plain } = options
+  const strategy = batchNormStrategy(batchNorm)
+  const known = run.registries.fakeQuantizers
+  const choices = choicesOf(
+    { ...(fakeQuantizer ? { fakeQuantizer } : {}), ...(weightQuantizer ? { weightQuantizer } : {}) },
+    known,
+  )
+  const { observer = observerFor(choices.activation, known) ?? 'mse', ...calibration } = plain.calibration
+  const weightObserver = plain.weightObserver ?? observerFor(choices.weight, known) ?? 'minmax'
+  const given = { ...plain, weightObserver, calibration: { ...calibration, observer } }
+  const settings = settingsOf(given, run)
+  const target = targetOf(settings, run)
+  const isSeparate = strategy.kind === 'separate' && target.batchNorm === 'separate'
+  return { options: given, settings, target, choices, strategy, without: isSeparate ? FOLDING : [] }
+}
+
+function refusePrepared(model: Model): void {
+  if (!isQFloat(model)) return
+  throw problem('QAT_PREPARED', 'the network has fake-quantizers already', {
+    fix: 'start from the float network, or take them out first: liftToFloat',
+  })
+}
+
+/** The network with BatchNormalization behind its layers, where the strategy or the deployed network keep any. */
+async function unfold(
+  model: Model,
+  float: Model,
+  { settings, target, strategy, without }: Request,
+  run: Run,
+): Promise<Unfolded> {
+  if (strategy.kind === 'merged' || without.length > 0) return { model: float, norms: [], merged: [] }
+  // The same network once more: what it has to say has been said.
+  const separate = await prepare(model, target, new Run(run.options), float.opset(), settings.scheme, FOLDING)
+  const unfolded = unfoldNorms(float, separate, run.ops)
+  const [first] = unfolded.merged
+  if (first !== undefined) {
+    const many = unfolded.merged.length > 1 ? ` and ${unfolded.merged.length - 1} more` : ''
+    run.diagnostics.info(
+      'QAT_MERGED',
+      `"${first}"${many} stay folded: they are folded together with something else, or into a layer behind them`,
+      {
+        at: { node: first },
+      },
+    )
+  }
+  return unfolded
+}
+
+/** What weights are before they are quantized, where that is not their own content. */
+function weightsOf({ model, norms }: Unfolded, { kind }: BatchNormStrategy): ReadonlyMap<string, Tensor> {
+  if (kind !== 'folded') return new Map()
+  const nodes = new Map([...model.graph.nodes].map((node) => [node.name, node]))
+  const folded = norms.map((norm) => [norm, foldLayer(model, norm, must(nodes.get(norm.layer), norm.layer))] as const)
+  return new Map(
+    folded.flatMap(([norm, { weight, bias }]) => [[norm.weight, weight] as const, [norm.deployedBias, bias] as const]),
+  )
+}
+
+function ownWeights({ model, norms }: Unfolded): ReadonlyMap<string, Tensor> {
+  const nodes = new Map([...model.graph.nodes].map((node) => [node.name, node]))
+  return new Map(
+    norms.map(
+      ({ layer, weight }) => [weight, must(nodes.get(layer)?.inputs[1]?.constant, `weight "${weight}"`)] as const,
+    ),
+  )
+}

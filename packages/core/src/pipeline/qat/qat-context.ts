@@ -1,0 +1,5 @@
+import type { QatContext } from '../../qat/index.ts'
+import type { Run } from '../run.ts'
+
+/** What a run knows by name. */
+export const contextOf = ({ ops, registries }: Run): QatContext => ({ ops, quantizers: registries.fakeQuantizers })

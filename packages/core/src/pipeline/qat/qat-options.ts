@@ -1,0 +1,100 @@
+import {
+  type ChosenFakeQuantizer,
+  chooseFakeQuantizer,
+  type FakeQuantizers,
+  obstacleOf,
+  parseFakeQuantizer,
+  type QuantizerRole,
+} from '../../fake-quantizers/index.ts'
+import type { BatchNormName, Choices, QuantizerChoice } from '../../qat/index.ts'
+import type { QuantPlan, Target } from '../../quant/index.ts'
+import { type Diagnostic, FewbitError, problem } from '../../util/index.ts'
+import type { QuantizeOptions } from '../quantize.ts'
+import type { RunOptions } from '../run.ts'
+
+/** A name, `name:key=value`, or a name with options. */
+export type QuantizerRequest = string | { readonly name: string; readonly options?: QuantizerChoice['options'] }
+
+type Shared =
+  | 'target'
+  | 'scheme'
+  | 'weightObserver'
+  | 'perTensor'
+  | 'activations'
+  | 'dispatch'
+  | 'tails'
+  | 'edgeBits'
+  | 'overrides'
+  | 'floatOps'
+  | 'floatNodes'
+  | 'smallLayers'
+  | 'seed'
+
+export interface PrepareQatOptions extends RunOptions, Pick<QuantizeOptions, Shared> {
+  /** What ranges begin with. The observer is the fake-quantizer's own unless one is given. */
+  readonly calibration: Omit<QuantizeOptions['calibration'], 'dataFree'>
+  /** From `FAKE_QUANTIZERS`, for activations, and for weights where it can. Default `lsq`. */
+  readonly fakeQuantizer?: QuantizerRequest
+  /** Default: the same, or its partner. */
+  readonly weightQuantizer?: QuantizerRequest
+  /** What becomes of BatchNormalization while training. Default `fold-torch`. */
+  readonly batchNorm?: BatchNormName
+}
+
+type Requests = Pick<PrepareQatOptions, 'fakeQuantizer' | 'weightQuantizer'>
+
+/** Options of `quantize` that mean something only there. */
+const FOREIGN = {
+  algorithms: 'quantize with them first, and train the float network that it gives back',
+  floatWorst: 'name the nodes: floatNodes takes those that an analysis finds',
+  recipe: 'give the options themselves',
+  evaluation: 'evaluate the network before and after training',
+} as const
+
+/** @throws FewbitError QAT_OPTION for options that have no meaning here. */
+export function refuseForeign(options: object): void {
+  for (const [option, fix] of Object.entries(FOREIGN)) {
+    if ((options as Record<string, unknown>)[option] === undefined) continue
+    throw problem('QAT_OPTION', `"${option}" is nothing that training with fake-quantizers takes`, {
+      at: { option },
+      fix,
+    })
+  }
+}
+
+/**
+ * Fake-quantizers by role, with all their options.
+ * @throws FewbitError FAKE_QUANTIZER_UNKNOWN, FAKE_QUANTIZER_OPTION
+ */
+export function choicesOf({ fakeQuantizer = 'lsq', weightQuantizer }: Requests, known: FakeQuantizers): Choices {
+  const asked = chosenOf(fakeQuantizer, known)
+  const partner = () => chosenOf(asked.quantizer.partner ?? 'lsq', known)
+  const forRole = (role: QuantizerRole) => (asked.quantizer.roles.includes(role) ? asked : partner())
+  const weight = weightQuantizer === undefined ? forRole('weight') : chosenOf(weightQuantizer, known)
+  return { activation: choiceOf(forRole('activation')), weight: choiceOf(weight) }
+}
+
+function chosenOf(request: QuantizerRequest, known: FakeQuantizers): ChosenFakeQuantizer {
+  if (typeof request === 'string') return chooseFakeQuantizer(parseFakeQuantizer(request, known), known)
+  return chooseFakeQuantizer({ name: request.name, options: { ...request.options } }, known)
+}
+
+const choiceOf = ({ quantizer, options }: ChosenFakeQuantizer): QuantizerChoice => ({ name: quantizer.name, options })
+
+/** The observer that the fake-quantizers of a role want to begin with. */
+export const observerFor = ({ name }: QuantizerChoice, known: FakeQuantizers): string | undefined =>
+  chosenOf(name, known).quantizer.observer
+
+/** @throws FewbitError QAT_OBSTACLE for each reason why a fake-quantizer cannot stand for what is planned. */
+export function refuseObstacles(plan: QuantPlan, choices: Choices, target: Target, known: FakeQuantizers): void {
+  const found = new Map<string, Diagnostic>()
+  for (const { value, role, spec } of plan.tensors) {
+    if (role === 'bias') continue
+    const choice = choices[role === 'weight' ? 'weight' : 'activation']
+    const text = obstacleOf(chosenOf(choice, known), role === 'weight' ? 'weight' : 'activation', spec, target)
+    const message = `fake-quantizer ${choice.name} cannot stand for "${value}" on ${target.title}: ${text}`
+    const fix = `choose another one of ${Object.keys(known).join(', ')}`
+    if (text && !found.has(text)) found.set(text, { code: 'QAT_OBSTACLE', level: 'error', message, at: { value }, fix })
+  }
+  if (found.size > 0) throw new FewbitError([...found.values()])
+}

@@ -1,0 +1,134 @@
+import {
+  type ChosenFakeQuantizer,
+  chooseFakeQuantizer,
+  type QuantizerCall,
+  type QuantizerRole,
+} from '../fake-quantizers/index.ts'
+import { asTensor, type Model, type Tensor, UniqueNames, type Value, valuesByName } from '../ir/index.ts'
+import { channelLayout } from '../passes/index.ts'
+import { groupsOf, type ParamsTable, type QuantParams, type QuantPlan, type TensorPlan } from '../quant/index.ts'
+import { must } from '../util/index.ts'
+import { attributeRecord } from './attribute-record.ts'
+import type { QatContext } from './context.ts'
+import type { QuantizerChoice, QuantizerInputRecord, QuantizerRecord, QuantizerSite } from './record.ts'
+
+export type Choices = Readonly<Record<QuantizerRole, QuantizerChoice>>
+
+export interface QuantizerInit {
+  readonly plan: QuantPlan
+  /** What observers found, by group. */
+  readonly params: ParamsTable
+  readonly choices: Choices
+  /** The network under the fake-quantizers, which gives shapes, and names that are free. */
+  readonly base: Model
+  /** Weights as they are quantized, by value: folded where they are. Others are the network's own. */
+  readonly weights: ReadonlyMap<string, Tensor>
+}
+
+export interface InitialQuantizers {
+  readonly quantizers: readonly QuantizerRecord[]
+  readonly state: ReadonlyMap<string, Tensor>
+}
+
+/** Biases of more bits than this are exact beside everything else, and are not fake-quantized. */
+const FEW_BITS = 16
+
+/** Fake-quantizers for the groups of a plan, with what they begin with. */
+export function initialQuantizers(init: QuantizerInit, cx: QatContext): InitialQuantizers {
+  const names = new UniqueNames(init.base.graph)
+  const values = valuesByName(init.base.graph)
+  const state = new Map<string, Tensor>()
+  const quantizers = [...groupsOf(init.plan)].flatMap(([group, members]) => {
+    if (!isQuantizedWhileTraining(members)) return []
+    const params = must(init.params.get(group), `parameters of "${group}"`)
+    const choice = choiceFor(members, values, init.choices)
+    const call = callFor(members, params, choice, values, init, cx)
+    const sites = members.map(({ value }): QuantizerSite => ({ value, node: names.node(`${value}_fake_quantize`) }))
+    return [recordOf({ group, members, params, choice, sites, call }, (name) => names.value(`${group}_${name}`), state)]
+  })
+  return { quantizers, state }
+}
+
+interface GroupQuantizer {
+  readonly group: string
+  readonly members: readonly TensorPlan[]
+  readonly params: QuantParams
+  readonly choice: QuantizerChoice
+  readonly sites: readonly QuantizerSite[]
+  readonly call: QuantizerCall
+}
+
+/** The record of a call, whose initial inputs go into the state under free names. */
+export function recordOf(
+  { group, members, params, choice, sites, call }: GroupQuantizer,
+  fresh: (name: string) => string,
+  state: Map<string, Tensor>,
+): QuantizerRecord {
+  const inputs = call.inputs.map(({ name, initial, trained, decays, random }): QuantizerInputRecord => {
+    const initializer = fresh(name)
+    state.set(initializer, initial)
+    return { name, initializer, trained, ...(decays ? { decays } : {}), ...(random ? { random } : {}) }
+  })
+  const attributes = Object.entries(call.attributes).map(
+    ([name, value]) => [name, attributeRecord(name, value)] as const,
+  )
+  return {
+    ...{ group, role: roleOf(members), spec: params.spec, quantizer: choice },
+    ...{ opType: call.op.type, attributes: Object.fromEntries(attributes), inputs, sites },
+    ...{ enabled: true, observer: choice.name === 'fixed', frozen: false },
+  }
+}
+
+const roleOf = (members: readonly TensorPlan[]) =>
+  members.some(({ role }) => role === 'activation') ? 'activation' : must(members[0], 'member of a group').role
+
+function isQuantizedWhileTraining(members: readonly TensorPlan[]): boolean {
+  return members.every(
+    ({ role, source, spec }) => role !== 'bias' || (source.kind === 'weight' && spec.bits <= FEW_BITS),
+  )
+}
+
+/** Biases and constant operands are not what rules for weights are about. */
+function choiceFor(
+  members: readonly TensorPlan[],
+  values: ReadonlyMap<string, Value>,
+  choices: Choices,
+): QuantizerChoice {
+  const [first] = members
+  if (roleOf(members) === 'activation') return choices.activation
+  return first && isLayerWeight(first, values) ? choices.weight : { name: 'fixed', options: {} }
+}
+
+function isLayerWeight({ role, value, readers }: TensorPlan, values: ReadonlyMap<string, Value>): boolean {
+  if (role !== 'weight') return false
+  const found = values.get(value)
+  const dims = found?.constant?.dims
+  return (
+    found
+      ?.uses()
+      .some(({ node, index }) => index === 1 && readers.includes(node.name) && dims && channelLayout(node, dims)) ??
+    false
+  )
+}
+
+function callFor(
+  members: readonly TensorPlan[],
+  params: QuantParams,
+  choice: QuantizerChoice,
+  values: ReadonlyMap<string, Value>,
+  { weights }: QuantizerInit,
+  cx: QatContext,
+): QuantizerCall {
+  const first = must(members.find(({ role }) => role === 'activation') ?? members[0], 'member of a group')
+  const value = values.get(first.value)
+  const constant = weights.get(first.value) ?? value?.constant ?? undefined
+  const shape = constant?.dims ?? asTensor(value?.type)?.shape
+  const elements = constant ? { values: Float32Array.from(constant.numbers()) } : {}
+  const role = first.role === 'activation' ? 'activation' : 'weight'
+  const { quantizer, options } = chosen(choice, cx)
+  return quantizer.init({ role, spec: params.spec, params, shape, ...elements }, options)
+}
+
+/** The fake-quantizer of a record, with its options. */
+export const chosen = (choice: QuantizerChoice, { quantizers }: QatContext): ChosenFakeQuantizer =>
+  chooseFakeQuantizer(choice, quantizers)

@@ -1,0 +1,9 @@
+import type { Tensor } from '../ir/index.ts'
+import { must } from '../util/index.ts'
+import type { QuantizerRecord, State } from './record.ts'
+
+/** What a quantizer's functions are given: its inputs by their own names. */
+export const stateOfInputs = (inputs: QuantizerRecord['inputs'], state: State): Record<string, Tensor> =>
+  Object.fromEntries(
+    inputs.map(({ name, initializer }) => [name, must(state.get(initializer), `parameter "${initializer}"`)]),
+  )
