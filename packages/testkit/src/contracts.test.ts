@@ -1,5 +1,6 @@
 import { ALGORITHMS, type Algorithm } from '@fewbit/core/algorithms'
 import { EXPORTERS, qdq } from '@fewbit/core/exporters'
+import { type AnyFakeQuantizer, FAKE_QUANTIZERS } from '@fewbit/core/fake-quantizers'
 import { minmax, OBSERVERS, type Observer } from '@fewbit/core/observers'
 import { defaultOps, type OpDef } from '@fewbit/core/ops'
 import { PASSES, type Pass } from '@fewbit/core/passes'
@@ -11,6 +12,7 @@ import {
   algorithmContract,
   type ContractCheck,
   exporterContract,
+  fakeQuantizerContract,
   GRADIENT_CASES,
   gradientContract,
   observerContract,
@@ -47,6 +49,11 @@ describe.each(Object.entries<Observer<object>>(OBSERVERS))('observer %s', (name,
 describe.each(Object.entries<Algorithm>(ALGORITHMS))('algorithm %s', (name, algorithm) => {
   it('goes by its own name', () => expect(algorithm.name).toBe(name))
   it.each(algorithmContract(algorithm, engine))('$name', ({ run }) => run())
+})
+
+describe.each(Object.entries<AnyFakeQuantizer>(FAKE_QUANTIZERS))('fake-quantizer %s', (name, quantizer) => {
+  it('goes by its own name', () => expect(quantizer.name).toBe(name))
+  it.each(fakeQuantizerContract(quantizer, engine))('$name', ({ run }) => run())
 })
 
 describe.each(Object.entries(PASSES))('pass %s', (name, pass) => {

@@ -1,9 +1,20 @@
 import { pullBack, readyToDifferentiate } from '@fewbit/core/autodiff'
-import { type Engine, withCustomOps } from '@fewbit/core/engine'
+import { type Engine, type Feeds, withCustomOps } from '@fewbit/core/engine'
 import { QAT_DOMAIN, type QuantizerCall } from '@fewbit/core/fake-quantizers'
 import { Graph, GraphBuilder, Model, type Tensor, tensorType, type Value } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
+import { must } from '@fewbit/core/util'
 import { runModel } from './run-model.ts'
+
+/** A call of a fake-quantizer's operator, what it quantizes, and the output's gradient. */
+export interface FakeQuantizerCase {
+  readonly call: QuantizerCall
+  readonly x: Tensor
+  readonly dy: Tensor
+  /** Random inputs by name; with them, or with `training`, the call is in the form in which it trains. */
+  readonly noise?: Feeds
+  readonly training?: boolean
+}
 
 export interface FakeQuantizerRun {
   readonly y: readonly number[]
@@ -11,40 +22,60 @@ export interface FakeQuantizerRun {
   readonly gradients: Readonly<Record<string, readonly number[]>>
 }
 
-/** Runs a fake-quantizer's operator forward and, from the output's gradient `dy`, backward; by its function body, in an engine. */
-export async function runFakeQuantizer(
+export const runFakeQuantizer = async (
   engine: Engine,
   call: QuantizerCall,
   x: Tensor,
   dy: Tensor,
-  noise?: Tensor,
-): Promise<FakeQuantizerRun> {
-  const ops = defaultOps.extend([call.op])
-  const model = readyToDifferentiate(callModel(call, x), ops)
+  further: Pick<FakeQuantizerCase, 'noise' | 'training'> = {},
+): Promise<FakeQuantizerRun> => must((await runFakeQuantizers(engine, [{ call, x, dy, ...further }]))[0], 'run')
+
+/** Runs operators forward, and backward from the gradients of their outputs; by their function bodies, in an engine, all at once. */
+export async function runFakeQuantizers(
+  engine: Engine,
+  cases: readonly FakeQuantizerCase[],
+): Promise<FakeQuantizerRun[]> {
+  if (cases.length === 0) return []
+  const ops = defaultOps.extend(new Set(cases.map(({ call }) => call.op)))
+  const written = callsModel(cases)
+  const model = readyToDifferentiate(written, ops)
   const b = new GraphBuilder(model.graph)
-  const seed = b.input('dy', tensorType('float32', dy.dims))
-  const named = (name: string) =>
-    [...model.graph.inputs, ...model.graph.initializers].find((v) => v.name === name) as Value
-  const names = ['x', ...call.inputs.filter((input) => input.trained).map((input) => input.name)]
-  const gradients = pullBack(model, ops, new Map([[model.graph.outputs[0] as Value, seed]]), names.map(named))
-  const outputs = gradients.map((gradient) => b.output(b.op('Identity', [gradient])).name)
-  const results = await runModel(withCustomOps(engine, ops), model, { x, dy, ...(noise ? { noise } : {}) })
-  const numbers = (name: string) => Array.from(results[name]?.numbers() ?? [])
-  return {
-    y: numbers('y'),
-    gradients: Object.fromEntries(names.map((name, i) => [name, numbers(outputs[i] as string)])),
-  }
+  const named = new Map([...model.graph.inputs, ...model.graph.initializers].map((v) => [v.name, v]))
+  const by = cases.flatMap((c, i) => trainedNames(c).map((name) => must(named.get(`${i}_${name}`), name)))
+  const seeds = cases.map((_, i): [Value, Value] => [
+    must(model.graph.outputs[i], 'output'),
+    b.input(`${i}_dy`, tensorType('float32', cases[i]?.dy.dims as readonly number[])),
+  ])
+  const gradients = pullBack(model, ops, new Map(seeds), by)
+  const names = new Map(gradients.map((gradient, i) => [by[i]?.name, b.output(b.op('Identity', [gradient])).name]))
+  const feeds = Object.fromEntries(cases.flatMap(({ x, dy, noise = {} }, i) => feedsOf(i, { x, dy, ...noise })))
+  const results = await runModel(withCustomOps(engine, ops), model, feeds)
+  const numbers = (name: string | undefined) => Array.from(results[name ?? '']?.numbers() ?? [])
+  return cases.map((c, i) => ({
+    y: numbers(`${i}_y`),
+    gradients: Object.fromEntries(trainedNames(c).map((name) => [name, numbers(names.get(`${i}_${name}`))])),
+  }))
 }
 
-function callModel({ op, inputs, attributes }: QuantizerCall, x: Tensor): Model {
-  const model = new Model(new Graph('call'))
+const feedsOf = (i: number, feeds: Feeds) => Object.entries(feeds).map(([name, t]) => [`${i}_${name}`, t] as const)
+
+const trainedNames = ({ call }: FakeQuantizerCase): string[] => [
+  'x',
+  ...call.inputs.filter((input) => input.trained).map((input) => input.name),
+]
+
+function callsModel(cases: readonly FakeQuantizerCase[]): Model {
+  const model = new Model(new Graph('calls'))
   model.opsets.set('', 18).set(QAT_DOMAIN, 1)
   const b = new GraphBuilder(model.graph)
-  const data = b.input('x', tensorType('float32', x.dims))
-  const further = inputs.map(({ name, initial, random }) =>
-    random ? b.input(name, tensorType('float32', x.dims)) : b.constant(name, initial),
-  )
-  const y = b.op(op.type, [data, ...further], attributes, { domain: op.domain, output: 'y' })
-  b.output(y)
+  for (const [i, { call, x, noise, training }] of cases.entries()) {
+    const { op, inputs, attributes } = call
+    const data = b.input(`${i}_x`, tensorType('float32', x.dims))
+    const further = inputs.map(({ name, initial }) =>
+      noise?.[name] ? b.input(`${i}_${name}`, tensorType('float32', x.dims)) : b.constant(`${i}_${name}`, initial),
+    )
+    const form = noise || training ? { ...attributes, ...call.training } : attributes
+    b.output(b.op(op.type, [data, ...further], form, { domain: op.domain, output: `${i}_y` }))
+  }
   return model
 }

@@ -38,7 +38,10 @@ export interface QuantizerCall {
   readonly op: OpDef
   /** In the operator's order, from its input 1 on. */
   readonly inputs: readonly QuantizerInput[]
+  /** Of the network in the form in which it is evaluated and saved. */
   readonly attributes: Readonly<Record<string, Attribute>>
+  /** Attributes that are others in the form in which it trains. */
+  readonly training?: Readonly<Record<string, Attribute>>
 }
 
 /** Trained inputs by name. */

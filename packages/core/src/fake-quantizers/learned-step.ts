@@ -1,10 +1,10 @@
 import type { QuantSpec } from '../quant/index.ts'
 import type { OptionsOf } from '../util/index.ts'
 import { type GradientScale, gradientScaleOption, type Mask, maskOption } from './gradient-options.ts'
-import { uniformOps } from './uniform-op.ts'
+import { learnedStepGradients, uniformOps } from './uniform-op.ts'
 
 /** Operators of quantizers whose gradients are those of learned steps or of fixed ones: the latter never ask for the scale's. */
-export const UNIFORM_OPS = uniformOps('FakeQuantize')
+export const UNIFORM_OPS = uniformOps({ base: 'FakeQuantize', attrs: {}, gradients: learnedStepGradients })
 
 /** Options of quantizers that learn steps. */
 export interface LearnedStepOptions {

@@ -8,15 +8,35 @@ import {
   type OptionValues,
   parseRequest,
 } from '../util/index.ts'
+import { apot } from './apot.ts'
 import type { AnyFakeQuantizer, FakeQuantizer, FakeQuantizers, QuantizerRole } from './define.ts'
+import { dorefa } from './dorefa.ts'
+import { dsq } from './dsq.ts'
+import { ewgs } from './ewgs.ts'
 import { fixed } from './fixed.ts'
 import { lsq } from './lsq.ts'
 import { lsqPlus } from './lsq-plus.ts'
+import { n2uq } from './n2uq.ts'
+import { pact } from './pact.ts'
+import { qdrop } from './qdrop.ts'
+import { qil } from './qil.ts'
+import { softRounding } from './soft-rounding.ts'
+import { tqt } from './tqt.ts'
 
 export const FAKE_QUANTIZERS = {
   fixed,
   lsq,
   'lsq-plus': lsqPlus,
+  pact,
+  dorefa,
+  dsq,
+  tqt,
+  ewgs,
+  qil,
+  apot,
+  n2uq,
+  'soft-rounding': softRounding,
+  qdrop,
 } satisfies FakeQuantizers
 
 export type FakeQuantizerName = keyof typeof FAKE_QUANTIZERS

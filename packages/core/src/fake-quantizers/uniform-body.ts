@@ -32,13 +32,22 @@ export const STEP_LINES: readonly string[] = [
 /** A trained zero point as it is deployed: whole, and a code. */
 export const ZERO_LINES: readonly string[] = ['whole = Round(zero_point)', 'zero = Clip(whole, quant_min, quant_max)']
 
+export interface GridLines {
+  readonly arithmetic: Arithmetic
+  /** The zero point is no scalar, and Clip takes none but scalars. */
+  readonly perChannel: boolean
+  /** What is quantized; default `x`. */
+  readonly from?: string
+  /** Default `y`. */
+  readonly to?: string
+}
+
 /**
- * y = (clip(R(x / step) + zero, quant_min, quant_max) − zero) · step. Where the zero point is added behind rounding, it moves into the bounds,
- * so that four operators touch every element: adding a whole number is exact.
- * @param perChannel the zero point is no scalar, and Clip takes none but scalars.
+ * to = (clip(R(from / step) + zero, quant_min, quant_max) − zero) · step. Where the zero point is added behind rounding, it moves into the
+ * bounds, so that four operators touch every element: adding a whole number is exact.
  */
-export function gridLines(arithmetic: Arithmetic, perChannel: boolean): string[] {
-  const steps = divideLines(arithmetic, 'x', 'step', 'steps')
+export function gridLines({ arithmetic, perChannel, from = 'x', to = 'y' }: GridLines): string[] {
+  const steps = divideLines(arithmetic, from, 'step', 'steps')
   if (arithmetic.addThenRound) {
     return [
       ...steps,
@@ -46,7 +55,7 @@ export function gridLines(arithmetic: Arithmetic, perChannel: boolean): string[]
       ...roundLines(arithmetic, 'shifted', 'rounded'),
       'codes = Clip(rounded, quant_min, quant_max)',
       'back = Sub(codes, zero)',
-      'y = Mul(back, step)',
+      `${to} = Mul(back, step)`,
     ]
   }
   const clip = perChannel
@@ -58,6 +67,6 @@ export function gridLines(arithmetic: Arithmetic, perChannel: boolean): string[]
     ...steps,
     ...roundLines(arithmetic, 'steps', 'rounded'),
     ...clip,
-    'y = Mul(codes, step)',
+    `${to} = Mul(codes, step)`,
   ]
 }

@@ -1,5 +1,6 @@
 import type { Value } from '../ir/index.ts'
 import {
+  type AttrSchema,
   attrs,
   defineOp,
   type GradContext,
@@ -38,10 +39,15 @@ export const uniformAttrs = {
   mask: attrs.string('rounded'),
   gradient_scale: attrs.string('none'),
 }
+/** The attribute that says what gradients of parameters are divided by, and its place in function headers. */
+export const GRADIENT_SCALE = {
+  attrs: { gradient_scale: attrs.string('none') },
+  header: ['gradient_scale = "none"'],
+} as const
 /** As function headers declare those that only gradients read. */
 export const GRADIENT_ATTRIBUTES = ['mask = "rounded"', 'gradient_scale = "none"'] as const
 
-export type UniformContext = GradContext<typeof uniformAttrs>
+export type UniformContext<S extends AttrSchema = Record<never, never>> = GradContext<typeof uniformAttrs & S>
 
 /** The output is like input 0. */
 export const likeInput = (cx: Pick<InferContext, 'inputType'>) => [cx.inputType(0)]
@@ -49,64 +55,72 @@ export const likeInput = (cx: Pick<InferContext, 'inputType'>) => [cx.inputType(
 /** `quantizer`: nothing is folded or moved across it. */
 export const QUANTIZER_TRAITS = { roles: ['activation'], traits: ['quantizer'] } as const
 
-/** How the gradient by x differs from the rule that masks decide. */
-export type ThroughX = (cx: UniformContext, grid: UniformGradient, dy: Value) => Value
-
-const masked: ThroughX = (cx, grid, dy) => {
-  const inside = grid.inside(cx.attrs.mask as Mask)
-  return inside ? cx.g.where(inside, dy, 0) : dy
+/** What is of its own in a family of operators on even grids. */
+export interface UniformFamily<S extends AttrSchema> {
+  readonly base: string
+  /** Inputs behind the zero point. */
+  readonly inputs?: readonly string[]
+  readonly attrs: S
+  /** As function headers declare these attributes, with their defaults. */
+  readonly header?: readonly string[]
+  /** Lines that make `y` of `quantized` and the further inputs, and `x`, by the function body; default: nothing more. */
+  readonly lines?: readonly string[]
+  gradients(cx: UniformContext<S>, grid: UniformGradient, dy: Value): Gradients
 }
 
 /**
- * Operators x, scale, zero_point → y on an even grid, one for each form, with the gradients of learned step sizes (LSQ, arXiv:1902.08153,
- * equations 3 and 5, with a zero point as in LSQ+):
- *
- *     inside: dx = g, ds = g · (y − x) / s, dz = 0;    clipped: dx = 0, ds = g · y / s, dz = −g · s
- *
- * y / s is qmin − z below and qmax − z above; (y − x) / s is R(v) − v. `mask` says what is inside.
+ * Operators x, scale, zero_point → y on an even grid, one for each form.
  */
-export function uniformOps(base: string, throughX: ThroughX = masked): OpDef[] {
-  return UNIFORM_FORMS.map((form) => uniformOp(base, form, throughX) as OpDef)
+export function uniformOps<S extends AttrSchema>(family: UniformFamily<S>): OpDef[] {
+  return UNIFORM_FORMS.map((form) => uniformOp(family, form) as unknown as OpDef)
 }
 
-export function uniformOp(base: string, form: UniformForm, throughX: ThroughX) {
-  const type = typeIn(base, form)
-  const inputs = ['x', 'scale', 'zero_point']
+function uniformOp<S extends AttrSchema>(family: UniformFamily<S>, form: UniformForm) {
+  const type = typeIn(family.base, form)
+  const inputs = ['x', 'scale', 'zero_point', ...(family.inputs ?? [])]
   return defineOp({
     type,
     domain: QAT_DOMAIN,
     since: [1],
     inputs,
     outputs: ['y'],
-    attrs: uniformAttrs,
+    attrs: { ...uniformAttrs, ...family.attrs },
     infer: likeInput,
     quant: QUANTIZER_TRAITS,
-    body: functionText({
-      type,
-      inputs,
-      required: ['quant_min', 'quant_max'],
-      optional: GRADIENT_ATTRIBUTES,
-      lines: [
-        attributeLine('quant_min'),
-        attributeLine('quant_max'),
-        ...STEP_LINES,
-        ...ZERO_LINES,
-        ...gridLines(form.arithmetic, form.perChannel),
-      ],
-    }),
-    grad: (cx) => uniformGradients(cx, form, throughX),
+    body: bodyText(type, inputs, family, form),
+    grad(cx) {
+      const dy = cx.dy(0)
+      const own = cx as unknown as UniformContext<S>
+      return dy ? family.gradients(own, new UniformGradient(own as UniformContext, form), dy) : []
+    },
   })
 }
 
-function uniformGradients(cx: UniformContext, form: UniformForm, throughX: ThroughX): Gradients {
-  const dy = cx.dy(0)
-  if (!dy) return []
-  const grid = new UniformGradient(cx, form)
-  return [
-    cx.wanted(0) ? throughX(cx, grid, dy) : null,
-    cx.wanted(1) ? grid.byScale(dy) : null,
-    cx.wanted(2) ? grid.byZeroPoint(dy) : null,
-  ]
+function bodyText(
+  type: string,
+  inputs: readonly string[],
+  { header = [], lines = [] }: Pick<UniformFamily<AttrSchema>, 'header' | 'lines'>,
+  form: UniformForm,
+): string {
+  const grid = gridLines({ ...form, to: lines.length > 0 ? 'quantized' : 'y' })
+  return functionText({
+    type,
+    inputs,
+    required: ['quant_min', 'quant_max'],
+    optional: [...GRADIENT_ATTRIBUTES, ...header],
+    lines: [attributeLine('quant_min'), attributeLine('quant_max'), ...STEP_LINES, ...ZERO_LINES, ...grid, ...lines],
+  })
+}
+
+/**
+ * The gradients of learned step sizes (LSQ, arXiv:1902.08153, equations 3 and 5, with a zero point as in LSQ+):
+ *
+ *     inside: dx = g, ds = g · (y − x) / s, dz = 0;    clipped: dx = 0, ds = g · y / s, dz = −g · s
+ *
+ * y / s is qmin − z below and qmax − z above; (y − x) / s is R(v) − v. `mask` says what is inside.
+ */
+export function learnedStepGradients(cx: UniformContext, grid: UniformGradient, dy: Value): Gradients {
+  return [cx.wanted(0) ? grid.byX(dy) : null, ...grid.byParameters(dy)]
 }
 
 /** Writes the parts of gradients on an even grid, each once. */
@@ -117,9 +131,11 @@ export class UniformGradient {
   #step: Value | undefined
   #zero: Value | undefined
 
-  constructor(cx: UniformContext, form: UniformForm) {
+  /** @param step the size of a code; default that of input 1, the scale. */
+  constructor(cx: UniformContext, form: UniformForm, step?: Value) {
     this.#cx = cx
     this.#form = form
+    this.#step = step
   }
 
   /** The size of a code, positive; of the scale's shape. */
@@ -137,13 +153,32 @@ export class UniformGradient {
     return known
   }
 
-  /** Σ dy · (y − x inside, y where clipped) / s, times the gradient scale. */
+  /** dy where x is inside by the mask, else 0. */
+  byX(dy: Value): Value {
+    const inside = this.inside(this.#cx.attrs.mask as Mask)
+    return inside ? this.#cx.g.where(inside, dy, 0) : dy
+  }
+
+  /** The gradients by scale and zero point, of those that are wanted. */
+  byParameters(dy: Value): Gradients {
+    return [this.#cx.wanted(1) ? this.byScale(dy) : null, this.#cx.wanted(2) ? this.byZeroPoint(dy) : null]
+  }
+
+  /** Of the scale: Σ dy · (y − x inside, y where clipped) / s, times the gradient scale. */
   byScale(dy: Value): Value {
+    return this.toScale(this.#cx.g.div(this.moved(dy), this.step))
+  }
+
+  /** Σ dy · (y − x inside, y where clipped), in input 1's shape: s times the gradient by the step. */
+  moved(dy: Value): Value {
     const cx = this.#cx
     const { g } = cx
-    const moved = g.where(this.#clipMask(), g.sub(cx.y(0), cx.x(0)), cx.y(0))
-    const sum = g.div(toInput(cx, 1, g.mul(dy, moved)), this.step)
-    return g.mul(times(cx, sum, this.#factor(1)), signOf(cx, cx.x(1)))
+    return toInput(cx, 1, g.mul(dy, g.where(this.#clipMask(), g.sub(cx.y(0), cx.x(0)), cx.y(0))))
+  }
+
+  /** A gradient by the step, as one by the scale. */
+  toScale(byStep: Value): Value {
+    return this.#cx.g.mul(times(this.#cx, byStep, this.factor(1)), signOf(this.#cx, this.#cx.x(1)))
   }
 
   /** −s · Σ dy over what is clipped, times the gradient scale. */
@@ -151,10 +186,11 @@ export class UniformGradient {
     const cx = this.#cx
     const { g } = cx
     const clipped = g.mul(g.where(this.#clipMask(), 0, dy), g.neg(this.step))
-    return times(cx, toInput(cx, 2, clipped), this.#factor(2))
+    return times(cx, toInput(cx, 2, clipped), this.factor(2))
   }
 
-  #factor(i: number): Operand {
+  /** The gradient scale of input `i`. */
+  factor(i: number): Operand {
     const { gradient_scale, quant_max } = this.#cx.attrs
     return gradientFactor(this.#cx, i, gradient_scale as GradientScale, quant_max)
   }

@@ -50,13 +50,14 @@ export const codeAttributes = ({ quantMin, quantMax }: QuantSpec): Record<string
   quant_max: attribute.float(quantMax),
 })
 
-/** A weight is one sample: its features are its elements. */
 export const gradientAttributes = (
   { mask, gradientScale }: Pick<UniformStart, 'mask' | 'gradientScale'>,
   role: QuantizerRole,
-): Record<string, Attribute> => ({
-  mask: attribute.string(mask),
-  gradient_scale: attribute.string(role === 'weight' && gradientScale === 'features' ? 'elements' : gradientScale),
+): Record<string, Attribute> => ({ mask: attribute.string(mask), ...gradientScaleAttribute(gradientScale, role) })
+
+/** A weight is one sample: its features are its elements. */
+export const gradientScaleAttribute = (rule: GradientScale, role: QuantizerRole) => ({
+  gradient_scale: attribute.string(role === 'weight' && rule === 'features' ? 'elements' : rule),
 })
 
 /** What the operator of a uniform family computes with, as parameters: the scale's size, the zero point as a code. */
