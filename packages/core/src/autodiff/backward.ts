@@ -93,7 +93,7 @@ export class Backward {
     const parts = this.#parts.get(value) ?? []
     const [first] = parts
     if (!first) return null
-    const total = parts.length === 1 ? first : this.#g.op('Sum', parts)
+    const total = parts.length === 1 ? first : this.#g.op(parts.length === 2 ? 'Add' : 'Sum', parts)
     this.#totals.set(value, total)
     return total
   }

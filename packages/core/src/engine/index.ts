@@ -1,5 +1,6 @@
 export * from './batching.ts'
 export * from './binding.ts'
+export { blockedChannels } from './blocked-channels.ts'
 export * from './check-sample.ts'
 export { type CoachOptions, type CoachReport, coach, type InputStats } from './coach.ts'
 export * from './collate.ts'

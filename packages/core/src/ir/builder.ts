@@ -38,6 +38,11 @@ export class GraphBuilder {
     this.#place = place
   }
 
+  /** Goes on at another place. */
+  moveTo(place: BuildPlace): void {
+    this.#place = place
+  }
+
   /** Adds a node with one output and returns that output. `null` inputs are omitted optional ones. */
   op(
     type: string,

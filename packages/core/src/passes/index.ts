@@ -1,3 +1,4 @@
+export * from './blocked/index.ts'
 export * from './clip-bounds.ts'
 export * from './convert-opset/index.ts'
 export * from './dead-code.ts'

@@ -1,5 +1,6 @@
-import type { Engine, Feeds, LoadOptions, Session } from '../engine/index.ts'
-import { asTensor, Tensor } from '../ir/index.ts'
+import { blockedChannels, type Engine, type Feeds, type LoadOptions, type Session } from '../engine/index.ts'
+import { asTensor, cloneModel, type Model, Tensor } from '../ir/index.ts'
+import { blockConvolutions } from '../passes/index.ts'
 import { must, problem } from '../util/index.ts'
 import { noise } from './noise.ts'
 import type { StateEntry, StepBatch, TrainingStep } from './step.ts'
@@ -49,7 +50,8 @@ export class TrainingRun {
 
   /** @throws FewbitError ENGINE_LOAD; TRAIN_SHAPE for noise of open shape. */
   static async load(engine: Engine, step: TrainingStep, options: TrainingRunOptions = {}): Promise<TrainingRun> {
-    return new TrainingRun(step, await engine.load(step.model, options.load), options.seed ?? 0)
+    const model = await onBlockedKernels(engine, step.model, options.load)
+    return new TrainingRun(step, await engine.load(model, options.load), options.seed ?? 0)
   }
 
   /** How many steps were made. */
@@ -140,6 +142,14 @@ export class TrainingRun {
 
 const labelTensor = (labels: Int32Array | Tensor): Tensor =>
   labels instanceof Int32Array ? Tensor.fromStorage('int32', [labels.length], labels) : labels
+
+/** Weights of a step are fed, and engines choose their fastest kernels for constant ones only: `blockConvolutions` does it here. */
+async function onBlockedKernels(engine: Engine, model: Model, load: LoadOptions = {}): Promise<Model> {
+  const block = await blockedChannels(engine)
+  if (block < 2 || (load.optimization ?? 'all') !== 'all') return model
+  const copy = cloneModel(model)
+  return blockConvolutions(copy, block) > 0 ? copy : model
+}
 
 function reportOf(parts: readonly Feeds[], { loss, hits, gradNorm }: TrainingStep['outputs']): StepReport {
   const number = (feeds: Feeds, name: string): number => feeds[name]?.numbers()[0] ?? Number.NaN

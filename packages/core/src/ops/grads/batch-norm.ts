@@ -40,10 +40,10 @@ function onFixed(cx: BatchNormContext, dy: Value, rank: number): Gradients {
 
 /**
  * With μ, σ² of the batch, r = 1/√(σ² + ε), x̂ = (x − μ)·r and means over the m elements of each channel (Ioffe & Szegedy 2015):
- * dscale = Σ dy·x̂, dB = Σ dy, dx = scale·r·(dy − mean(dy) − x̂·mean(dy·x̂)).
+ * dscale = Σ dy·x̂, dB = Σ dy, dx = scale·r·(dy − mean(dy)) − scale·r·mean(dy·x̂)·r·(x − μ).
  *
- * dx is a·dy + (b·x̂ + c), and what is in brackets is a BatchNormalization on the same statistics: its kernel reads the data once,
- * where Sub and Mul would read and write them several times.
+ * Both terms of dx are BatchNormalizations with the variance of the batch, whose kernel reads and writes once; Sub and Mul of each channel's
+ * numbers would do so several times.
  */
 function onBatch(cx: BatchNormContext, dy: Value, rank: number): Gradients {
   const { g } = cx
@@ -52,13 +52,14 @@ function onBatch(cx: BatchNormContext, dy: Value, rank: number): Gradients {
   const inverse = g.op('Reciprocal', [g.op('Sqrt', [g.add(variance, cx.attrs.epsilon)])])
   const sum = g.sum(dy, axes, false)
   const scaleGradient = g.mul(g.sub(g.sum(g.mul(dy, cx.x(0)), axes, false), g.mul(mean, sum)), inverse)
-  const data = () => {
-    const slope = g.mul(cx.x(1), inverse)
-    const share = g.neg(g.div(slope, elementsPerChannel(cx)))
-    const rest = g.op('BatchNormalization', [cx.x(0), g.mul(share, scaleGradient), g.mul(share, sum), mean, variance], {
+  const normalized = (x: Value, scale: Value, centre: Value) =>
+    g.op('BatchNormalization', [x, scale, g.zerosLike(cx.x(1)), centre, variance], {
       epsilon: attribute.float(cx.attrs.epsilon),
     })
-    return g.add(g.mul(dy, perChannel(cx, slope, rank)), rest)
+  const data = () => {
+    const count = elementsPerChannel(cx)
+    const along = g.neg(g.mul(g.mul(cx.x(1), inverse), g.div(scaleGradient, count)))
+    return g.add(normalized(dy, cx.x(1), g.div(sum, count)), normalized(cx.x(0), along, mean))
   }
   return [cx.wanted(0) ? data() : null, cx.wanted(1) ? scaleGradient : null, cx.wanted(2) ? sum : null]
 }

@@ -52,12 +52,19 @@ function putBack(cx: GradContext, dy: Value, { axis, first, step, count, size, r
   return g.op('Pad', [spaced, g.ints([first, size - first - count * step]), 0, list(axis)])
 }
 
-/** Puts step − 1 zeros behind each element of an axis. */
-function spread({ g }: GradContext, x: Value, axis: number, step: number, count: number): Value {
-  const apart = g.op('Unsqueeze', [x, g.ints([axis + 1])])
-  const padded = g.op('Pad', [apart, g.ints([0, step - 1]), 0, g.ints([axis + 1])])
+/**
+ * Puts step − 1 zeros behind each element of an axis. Elements and zeros are stacked and the stack is turned inward, which engines do in one
+ * sweep; Pad copies element by element where few lie behind the axis.
+ */
+function spread(cx: GradContext, x: Value, axis: number, step: number, count: number): Value {
+  const { g } = cx
+  const rank = cx.input(0)?.shape?.length ?? 0
+  const first = g.op('Unsqueeze', [x, g.ints([0])])
+  const stack = g.op('Pad', [first, g.ints([0, step - 1]), 0, g.ints([0])])
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+  const inward = g.transpose(stack, [...range(1, axis + 2), 0, ...range(axis + 2, rank + 1)])
   // Zeros in front of `axis` copy sizes; behind it everything is in order, so the shape is read from the pair of axes on.
-  return mergeAxes(g, padded, axis, count * step)
+  return mergeAxes(g, inward, axis, count * step)
 }
 
 function mergeAxes(g: GradContext['g'], x: Value, axis: number, size: number): Value {

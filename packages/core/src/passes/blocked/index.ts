@@ -1,0 +1,1 @@
+export { blockConvolutions } from './block-convolutions.ts'
