@@ -24,7 +24,7 @@ export function settingsOf(parameter: Parameter, groups: readonly ParameterGroup
   return Object.assign({}, ...fitting.toReversed())
 }
 
-function matches(pattern: string, name: string): boolean {
+export function matches(pattern: string, name: string): boolean {
   const literal = pattern.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
   return new RegExp(`^${literal.join('.*')}$`).test(name)
 }

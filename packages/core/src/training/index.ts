@@ -1,6 +1,7 @@
 export { giveScratch, trainBatchNorm } from './batch-norm.ts'
 export * from './batches.ts'
 export * from './checkpoint.ts'
+export * from './clamp.ts'
 export * from './definition.ts'
 export { trainDropout } from './dropout.ts'
 export * from './fit.ts'
