@@ -11,6 +11,8 @@ export interface ProgressEvent {
   readonly state: 'start' | 'progress' | 'end'
   readonly done?: number
   readonly total?: number
+  /** What else there is to say of it, such as how the loss stands. */
+  readonly note?: string
   /** At `end`: how long the stage took. */
   readonly seconds?: number
 }
@@ -50,8 +52,12 @@ export class Run {
     signal?.throwIfAborted()
     onProgress?.({ stage: name, state: 'start' })
     const start = performance.now()
-    const result = await work((done, total) =>
-      onProgress?.({ stage: name, state: 'progress', done, ...(total === undefined ? {} : { total }) }),
+    const result = await work((done, total, note) =>
+      onProgress?.({
+        ...{ stage: name, state: 'progress', done },
+        ...(total === undefined ? {} : { total }),
+        ...(note === undefined ? {} : { note }),
+      }),
     )
     const seconds = (performance.now() - start) / 1000
     this.seconds[name] = (this.seconds[name] ?? 0) + seconds
@@ -76,4 +82,4 @@ export class Run {
   }
 }
 
-export type ProgressCallback = (done: number, total: number | undefined) => void
+export type ProgressCallback = (done: number, total: number | undefined, note?: string) => void

@@ -42,6 +42,7 @@ export async function loadTrainingData(
     name: dataset.name,
     size: kept.count,
     inputs: kept.inputs,
+    synthetic: dataset.synthetic ?? false,
     seed,
     ...(mover && { mover }),
     ...kept.answers(),

@@ -80,6 +80,17 @@ describe('samples in memory', () => {
     expect([...(batch.labels ?? [])]).toEqual([2, 0, 2])
   })
 
+  it('gives the samples back, one by one', async () => {
+    const data = pictureData(3, nchw())
+    const again = (await load(data, nchw(), { how: 'crop' })).asDataset()
+    const facts = async (from: Dataset) => {
+      const all: unknown[] = []
+      for await (const { label, feeds } of from.samples()) all.push([label, feeds.x?.dims, feeds.x?.numbers()])
+      return all
+    }
+    expect(await facts(again)).toEqual(await facts(data))
+  })
+
   it('keeps pictures as bytes, and other arrays in their own type', async () => {
     expect((await load(pictureData(7, nchw()), nchw())).byteLength).toBe(7 * (4 * 5 * 3) + 7 * 4)
     const tokens = [1, 2, 3].map((n) => ({

@@ -1,4 +1,4 @@
-import type { Feeds } from '../engine/index.ts'
+import type { Dataset, Feeds, Sample } from '../engine/index.ts'
 import type { Tensor } from '../ir/index.ts'
 import { Digest, invariant } from '../util/index.ts'
 import type { Mover } from './augment.ts'
@@ -23,6 +23,7 @@ export interface TrainingDataParts {
   readonly inputs: ReadonlyMap<string, Column>
   readonly labels?: Int32Array
   readonly target?: Column
+  readonly synthetic: boolean
   readonly seed: number
   readonly mover?: Mover
   readonly description: Readonly<Record<string, unknown>>
@@ -88,6 +89,26 @@ export class TrainingData {
       ...(labels && { labels: Int32Array.from(indices, (i) => labels[i] as number) }),
       ...(target && { target: target.batch(indices) }),
       indices,
+    }
+  }
+
+  /** The samples as they are, one by one: for evaluation without reading the data again. */
+  asDataset(): Dataset {
+    return {
+      name: this.name,
+      length: this.size,
+      ...(this.#parts.synthetic && { synthetic: true }),
+      samples: () => this.#samples(),
+      toJSON: () => this.toJSON(),
+    }
+  }
+
+  async *#samples(): AsyncGenerator<Sample> {
+    const { labels } = this.#parts
+    for (let i = 0; i < this.size; i++) {
+      const { feeds, target } = this.batch(Uint32Array.of(i))
+      const label = labels?.[i]
+      yield { id: `${i}`, feeds, ...(label !== undefined && { label }), ...(target && { target }) }
     }
   }
 

@@ -99,6 +99,8 @@ class Fit {
   async go(): Promise<FitResult> {
     const { run, steps, batches, resume, signal } = this.#options
     if (resume) this.#restore(resume)
+    // A run that was given up may not have come to what follows its last step.
+    if (run.steps > 0) await this.#between()
     if (!this.#isOver) {
       for await (const parts of stepBatches(batches, run.step.accumulate, run.steps)) {
         await this.#step(parts)
@@ -150,7 +152,7 @@ class Fit {
   async #between(): Promise<void> {
     const { run, evaluate, checkpoint } = this.#options
     const isDue = (every: number | undefined) => every !== undefined && (this.#isLast || run.steps % every === 0)
-    if (evaluate && isDue(evaluate.every)) {
+    if (evaluate && isDue(evaluate.every) && this.#history.records.at(-1)?.step !== run.steps) {
       const state = run.state(true)
       this.#history.close(run.steps, await evaluate.measure(state, run.steps), state)
     }

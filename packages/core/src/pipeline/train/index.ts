@@ -1,0 +1,5 @@
+export type { TrainMemory } from './memory.ts'
+export * from './train.ts'
+export * from './train-options.ts'
+export type { TrainRecipe } from './train-recipe.ts'
+export type { TrainReport } from './train-report.ts'

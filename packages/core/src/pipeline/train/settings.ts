@@ -1,0 +1,133 @@
+import { metricNamed } from '../../analysis/index.ts'
+import { modelInputs } from '../../engine/index.ts'
+import { asTensor, type Model } from '../../ir/index.ts'
+import {
+  cosineDecay,
+  crossEntropy,
+  DECAY_WEIGHTS_ONLY,
+  type Loss,
+  mse,
+  type Optimizer,
+  type ParameterGroup,
+  type Schedule,
+  sgd,
+} from '../../training/index.ts'
+import type { TrainingData } from '../../training-data/index.ts'
+import { type Diagnostics, problem } from '../../util/index.ts'
+import type { TrainOptions } from './train-options.ts'
+
+/** The options with everything that was left open. */
+export interface TrainSettings {
+  readonly loss: Loss
+  readonly optimizer: Optimizer
+  readonly schedule: Schedule
+  readonly groups: readonly ParameterGroup[]
+  readonly lr: number
+  readonly seed: number
+  readonly batchSize: number
+  readonly stepsPerEpoch: number
+  /** Steps of the whole run. */
+  readonly steps: number
+  readonly epochs: number
+}
+
+const BATCH = 128
+/** Of a batch of 128; other batches in proportion (Goyal et al. 2017, arXiv:1706.02677). */
+const RATE = 0.05
+const EPOCHS = 10
+
+/**
+ * Fills in what the options leave open.
+ * @throws FewbitError TRAIN_LABELS, TRAIN_TARGETS where data and loss do not fit; TRAIN_OPTION
+ */
+export function settingsFor(
+  model: Model,
+  data: TrainingData,
+  options: TrainOptions,
+  found: Diagnostics,
+): TrainSettings {
+  const { accumulate = 1, schedule = cosineDecay(), seed = 1 } = options
+  const loss = options.loss ?? defaultLoss(data)
+  checkAnswers(loss, data)
+  checkClasses(model, data)
+  const batchSize = data.batchSize(fixedBatch(model, options, found) ?? options.batchSize ?? BATCH)
+  const lr = options.lr ?? (RATE * batchSize * accumulate) / BATCH
+  return {
+    loss,
+    optimizer: options.optimizer ?? sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),
+    schedule,
+    groups: [...(options.groups ?? []), DECAY_WEIGHTS_ONLY],
+    lr,
+    seed,
+    ...lengthOf(data, batchSize, options),
+  }
+}
+
+function lengthOf(data: TrainingData, batchSize: number, options: TrainOptions) {
+  const { epochs = EPOCHS, accumulate = 1, maxSteps = Number.POSITIVE_INFINITY } = options
+  const batches = data.batchesPerEpoch(batchSize)
+  if (batches < accumulate) {
+    throw problem('TRAIN_OPTION', `${data.size} samples are fewer than ${accumulate} batches of ${batchSize}`, {
+      at: { option: 'accumulate' },
+      fix: 'accumulate fewer batches, or take smaller ones',
+    })
+  }
+  const stepsPerEpoch = Math.round(batches / accumulate)
+  const steps = Math.min(epochs * stepsPerEpoch, maxSteps)
+  return { batchSize, stepsPerEpoch, steps, epochs: Math.ceil(steps / stepsPerEpoch) }
+}
+
+/** A network that takes batches of one size only is trained in those. */
+function fixedBatch(model: Model, { batchSize }: TrainOptions, found: Diagnostics): number | undefined {
+  const sizes = new Set(modelInputs(model).map(({ shape }) => shape?.[0]))
+  const [size] = sizes
+  if (sizes.size !== 1 || typeof size !== 'number') return undefined
+  if (batchSize !== undefined && batchSize !== size) {
+    throw problem('TRAIN_BATCH', `the network takes batches of ${size}, not ${batchSize}`, {
+      at: { option: 'batch' },
+      fix: `leave the batch size out and add up gradients: --accumulate ${Math.max(1, Math.round(batchSize / size))}`,
+    })
+  }
+  found.info('TRAIN_BATCH', `the network takes batches of ${size} only`, {
+    fix: 'make its first axis open before training, or add up gradients of several batches with --accumulate',
+  })
+  return size
+}
+
+function defaultLoss(data: TrainingData): Loss {
+  if (data.classes !== undefined) return crossEntropy()
+  if (data.hasTarget) return mse()
+  throw problem('TRAIN_LABELS', `"${data.name}" has neither labels nor targets: there is nothing to learn`, {
+    fix: 'use class subfolders, labels.csv or an array y; or learn from a teacher: --teacher T.onnx --loss distillation',
+  })
+}
+
+function checkAnswers({ name, needs }: Loss, data: TrainingData): void {
+  if (needs.includes('labels') && data.classes === undefined) {
+    throw problem(
+      'TRAIN_LABELS',
+      `the loss ${name} compares with labels, and not all samples of "${data.name}" have one`,
+      {
+        at: { option: 'loss' },
+        fix: 'use class subfolders, labels.csv or an array y',
+      },
+    )
+  }
+  if (!needs.includes('targets') || data.hasTarget) return
+  throw problem('TRAIN_TARGETS', `the loss ${name} compares with tensors, and "${data.name}" has none`, {
+    at: { option: 'loss' },
+    fix: 'save what the first output should be as array y of the .npz file',
+  })
+}
+
+/** @throws FewbitError TRAIN_LABELS for labels that the network has no score for. */
+function checkClasses(model: Model, data: TrainingData): void {
+  const classes = asTensor(model.graph.outputs[0]?.type)?.shape?.[1]
+  if (typeof classes !== 'number' || data.classes === undefined || data.classes <= classes) return
+  throw problem('TRAIN_LABELS', `labels go up to ${data.classes - 1}, and the network scores ${classes} classes`, {
+    fix: 'number classes from 0, or choose a network with more outputs',
+  })
+}
+
+/** @throws FewbitError METRIC_UNKNOWN */
+export const higherIsBetter = (metric: string): boolean => metricNamed(metric).higherIsBetter

@@ -1,0 +1,221 @@
+import { type Dataset, modelInputs } from '../../engine/index.ts'
+import type { Model, Tensor } from '../../ir/index.ts'
+import { structuralHash } from '../../passes/index.ts'
+import {
+  batchSource,
+  type Evaluation,
+  type FitProgress,
+  type FitResult,
+  fit,
+  type Metrics,
+  TrainingRun,
+  trainingStep,
+} from '../../training/index.ts'
+import { loadTrainingData, type TrainingData } from '../../training-data/index.ts'
+import { problem } from '../../util/index.ts'
+import { type Data, lookAt } from '../data.ts'
+import { score } from '../evaluate.ts'
+import { versionsOf } from '../recipe.ts'
+import type { Run } from '../run.ts'
+import { EpochStages } from './epoch-stages.ts'
+import { higherIsBetter, type TrainSettings } from './settings.ts'
+import type { Subject } from './subject.ts'
+import type { EpochRecord, TrainOptions } from './train-options.ts'
+import type { TrainRecipe } from './train-recipe.ts'
+import type { TrainReport } from './train-report.ts'
+
+const CHECKPOINT_STEPS = 100
+
+export interface TrainedSubject {
+  /** Trained state by initializer. */
+  readonly state: ReadonlyMap<string, Tensor>
+  readonly report: TrainReport
+}
+
+/** Data of a run, in memory. */
+export interface RunData {
+  readonly data: TrainingData
+  readonly evaluation?: Dataset
+}
+
+/** Reads what a run trains and is scored on. Both may be read once for several runs. */
+export async function readRunData(model: Model, options: TrainOptions, run: Run): Promise<RunData> {
+  const { seed = 1, augment, maxBytes, evaluation } = options
+  const limits = { ...(maxBytes !== undefined && { maxBytes }), ...run.signal }
+  const read = (stage: string, data: Data, own: object, samples?: number): Promise<TrainingData> =>
+    run.stage(stage, async (progress) => {
+      const dataset = 'samples' in data ? data : await data.open(modelInputs(model), samples)
+      return loadTrainingData(dataset, modelInputs(model), { ...limits, ...own, progress })
+    })
+  const data = await read('read data', options.data, { seed, ...(augment && { augment }) })
+  const scored = evaluation && (await read('read evaluation data', evaluation.data, {}, evaluation.samples))
+  return { data, ...(scored && { evaluation: scored.asDataset() }) }
+}
+
+/** Trains on data that are read already. */
+export async function trainSubject(
+  subject: Subject,
+  data: RunData,
+  settings: TrainSettings,
+  options: TrainOptions,
+  run: Run,
+): Promise<TrainedSubject> {
+  const resume = await earlier(options, run)
+  const training = await run.stage('write step', () => loadStep(subject, data.data, settings, options, run))
+  try {
+    return await fitted({ subject, ...data, settings, options, run, training, ...(resume && { resume }) })
+  } finally {
+    await training.release()
+  }
+}
+
+interface Fitting extends RunData {
+  readonly subject: Subject
+  readonly settings: TrainSettings
+  readonly options: TrainOptions
+  readonly run: Run
+  readonly training: TrainingRun
+  readonly resume?: Uint8Array
+}
+
+async function fitted(parts: Fitting): Promise<TrainedSubject> {
+  const { subject, data, settings, options, run, training, resume } = parts
+  const { lr, schedule, steps, batchSize, stepsPerEpoch, epochs } = settings
+  const { accumulate = 1, teacher, memory, checkpointSteps = CHECKPOINT_STEPS } = options
+  const stages = new EpochStages(run, { stepsPerEpoch, epochs, samplesPerStep: batchSize * accumulate })
+  const speed = { samplesPerSecond: 0 }
+  const batches = batchSource(data, batchSize)
+  const own = { ...subject.facts, epochs, ...(teacher && { teacher: structuralHash(teacher) }) }
+  const before = await scoresOf(training.state(), parts)
+  const onStep = (progress: FitProgress) => {
+    stages.step(progress)
+    speed.samplesPerSecond = progress.samplesPerSecond
+  }
+  const result = await fit({
+    ...{ run: training, batches, steps, lr, schedule, settings: own, onStep, ...run.signal },
+    evaluate: evaluation(parts, stages, before),
+    ...(memory && { checkpoint: { every: checkpointSteps, save: memory.save, versions: versionsOf(run) } }),
+    ...(resume && { resume }),
+  })
+  stages.end()
+  const facts = { ...training.step.settings, lr, schedule, steps, batches, seed: settings.seed, ...own }
+  const report = reportOf(result, before, parts)
+  const { bestEpoch } = report
+  const recipe: TrainRecipe = {
+    ...{ format: 'fewbit-training', version: 1, settings: JSON.parse(JSON.stringify(facts)), steps: result.steps },
+    ...(bestEpoch !== undefined && { bestEpoch }),
+    versions: versionsOf(run),
+  }
+  return { state: result.state, report: { ...report, ...speed, recipe } }
+}
+
+/** Without evaluation data an epoch's end still makes a record of its loss. */
+function evaluation(parts: Fitting, stages: EpochStages, before: Metrics | undefined): Evaluation {
+  const { settings, options } = parts
+  const { patience } = options.earlyStop ?? {}
+  const metric = Object.keys(before ?? {})[0]
+  if (patience !== undefined && metric === undefined) throw noScores()
+  return {
+    every: settings.stepsPerEpoch,
+    async measure(state) {
+      stages.end()
+      return (await scoresOf(state, parts)) ?? {}
+    },
+    ...(patience !== undefined && metric && { patience, best: { metric, higher: higherIsBetter(metric) } }),
+  }
+}
+
+async function scoresOf(state: ReadonlyMap<string, Tensor>, { subject, evaluation, options, run }: Fitting) {
+  if (!evaluation) return undefined
+  const { metrics } = options.evaluation ?? {}
+  const scored = await score(
+    subject.modelWith(state),
+    { ...run.options, data: evaluation, ...(metrics && { metrics }) },
+    run,
+  )
+  return scored.metrics
+}
+
+const noScores = (): Error =>
+  problem('TRAIN_EARLY_STOP', 'early stopping needs scores to compare', {
+    at: { option: 'early-stop' },
+    fix: 'name evaluation data, other than those that are trained on, with --eval-data',
+  })
+
+function reportOf(
+  { history, steps }: FitResult,
+  before: Metrics | undefined,
+  { settings, options }: Fitting,
+): Omit<TrainReport, 'samplesPerSecond' | 'recipe'> {
+  const records = history.map(({ step, metrics, ...record }) => ({
+    epoch: Math.ceil(step / settings.stepsPerEpoch),
+    steps: step,
+    ...record,
+    ...(Object.keys(metrics).length > 0 && { metrics }),
+  }))
+  const best = options.earlyStop && bestOf(records)
+  const after = (best ?? records.at(-1))?.metrics
+  return {
+    history: records,
+    ...(before && { before }),
+    ...(after && { after }),
+    ...(best && { bestEpoch: best.epoch }),
+    steps,
+  }
+}
+
+/** The first of the best. */
+function bestOf(records: readonly EpochRecord[]): EpochRecord | undefined {
+  const metric = Object.keys(records[0]?.metrics ?? {})[0]
+  if (metric === undefined) return undefined
+  const sign = higherIsBetter(metric) ? 1 : -1
+  const value = ({ metrics }: EpochRecord) => sign * (metrics?.[metric] ?? Number.NEGATIVE_INFINITY)
+  return records.reduce((best, record) => (value(record) > value(best) ? record : best))
+}
+
+async function loadStep(
+  { trainable }: Subject,
+  data: TrainingData,
+  { loss, optimizer, groups, seed, batchSize }: TrainSettings,
+  { clipNorm, ema, accumulate, teacher }: TrainOptions,
+  run: Run,
+): Promise<TrainingRun> {
+  const { feeds } = data.batch(Uint32Array.of(0))
+  const shapes = Object.entries(feeds).map(([name, { dims }]) => [name, [batchSize, ...dims.slice(1)]])
+  const step = trainingStep({
+    ...{ trainable, loss, optimizer, groups, ops: run.ops, shapes: Object.fromEntries(shapes) },
+    ...(clipNorm !== undefined && { clipNorm }),
+    ...(ema && { ema }),
+    ...(accumulate !== undefined && { accumulate }),
+    ...(teacher && { teacher }),
+  })
+  return TrainingRun.load(run.engine, step, { seed })
+}
+
+/** The checkpoint to go on from. */
+async function earlier({ memory, resume }: TrainOptions, run: Run): Promise<Uint8Array | undefined> {
+  const found = await memory?.load()
+  if (found && memory && !resume) {
+    throw problem('TRAIN_CHECKPOINT_EXISTS', 'an earlier run has left a checkpoint', {
+      at: { file: memory.name },
+      fix: 'go on with --resume, or remove the file',
+    })
+  }
+  if (resume && !found) run.diagnostics.info('TRAIN_RESUME_NONE', 'there is no checkpoint: the run begins anew')
+  return found
+}
+
+/** Warns where data do not look like what the network was trained on; of a network without training, that says nothing. */
+export async function lookAtData(
+  model: Model,
+  data: TrainingData,
+  { fromScratch = false }: TrainOptions,
+  run: Run,
+): Promise<void> {
+  const { list } = run.diagnostics
+  const known = list.length
+  await run.stage('check data', () => lookAt(model, data.asDataset(), run))
+  if (!fromScratch) return
+  const kept = list.slice(known).filter(({ code }) => code !== 'DATA_RANGE' && code !== 'DATA_CHANNEL_ORDER')
+  list.splice(known, list.length, ...kept)
+}
