@@ -2,6 +2,7 @@ export { type CodeArray, type CodeTensor, codesOfTensor, tensorOfCodes } from '.
 export { compileIntegers } from './compile.ts'
 export type { Kernels } from './kernels/kernels.ts'
 export { plainKernels } from './kernels/plain.ts'
+export { fastKernels } from './kernels/wasm.ts'
 export type { FloatNode, IntegerNetwork, Step } from './network.ts'
 export { type IntegerRun, type IntegerRunOptions, IntegerSession } from './run.ts'
 export type { Grid, Scheme } from './scheme.ts'

@@ -3,7 +3,7 @@ import { extract, Tensor, type Value } from '../../ir/index.ts'
 import { must, problem } from '../../util/index.ts'
 import { type CodeTensor, codesOfTensor, newCodes, tensorOfCodes } from './codes.ts'
 import type { Kernels } from './kernels/kernels.ts'
-import { plainKernels } from './kernels/plain.ts'
+import { fastKernels } from './kernels/wasm.ts'
 import { lookUp, tableOf } from './layers/tables.ts'
 import type { IntegerNetwork, IslandStep, Step } from './network.ts'
 import { dequantizer, quantizer } from './schemes/real-values.ts'
@@ -38,7 +38,7 @@ export class IntegerSession {
   /** @throws FewbitError INTEGER_ISLAND where parts have to run in float and no engine is given. */
   static async open(
     network: IntegerNetwork,
-    { engine, kernels = plainKernels }: IntegerRunOptions,
+    { engine, kernels = fastKernels() }: IntegerRunOptions,
   ): Promise<IntegerSession> {
     const islands = network.steps.filter((step): step is IslandStep => step.kind === 'island')
     if (islands.length > 0 && !engine) throw noEngine(network)

@@ -14,9 +14,11 @@ export const paddedLength = (length: number): number => Math.ceil(length / LANES
 /** The loops that take nearly all time. One implementation is plain, the other runs in WebAssembly; results are equal. */
 export interface Kernels {
   readonly name: string
-  /** Room for rows, zeroed; good until `release`. */
+  /** Room for rows, zeroed; good until released. */
   rows(count: number, length: number): Rows
-  /** out[i · b.count + j] = Σ a_i · b_j, in wrapping int32. Good until `release`. */
+  /** out[i · b.count + j] = Σ a_i · b_j, in wrapping int32. Good until released, or room is asked for again. */
   dots(a: Rows, b: Rows): Int32Array
-  release(): void
+  mark(): number
+  /** Gives back all room that was asked for since the mark. */
+  release(mark: number): void
 }

@@ -14,6 +14,7 @@ export const plainKernels: Kernels = {
     }
     return out
   },
+  mark: () => 0,
   release() {},
 }
 

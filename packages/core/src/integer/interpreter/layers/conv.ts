@@ -11,7 +11,7 @@ import { stretched, transposedWindow } from './transposed.ts'
 import { constantWeights, convLayout, type Prepared, prepareWeights } from './weights.ts'
 
 /** Elements of patches that are held at a time. */
-const BLOCK = 1 << 20
+const BLOCK = 1 << 17
 
 /** Conv and ConvTranspose over one or two axes with constant weights. */
 export const conv: BuildLayer = (site) => {
@@ -102,9 +102,11 @@ function convolveGroup({ x, window, layer, n, g, plane, out, kernels }: GroupJob
     shift: facts.shift,
   }
   const block = Math.max(1, Math.min(plane, Math.floor(BLOCK / paddedLength(facts.terms))))
+  const start = kernels.mark()
+  const weights = weightRows(facts, g * channels, channels, kernels)
   for (let first = 0; first < plane; first += block) {
     const count = Math.min(block, plane - first)
-    const weights = weightRows(facts, g * channels, channels, kernels)
+    const mark = kernels.mark()
     const rows = kernels.rows(count, facts.terms)
     gatherPatches(patches, first, rows)
     const sums = kernels.dots(weights, rows)
@@ -113,6 +115,7 @@ function convolveGroup({ x, window, layer, n, g, plane, out, kernels }: GroupJob
       const to = (n * facts.channels + channel) * plane + first
       for (let p = 0; p < count; p++) out[to + p] = output.convert(sums[c * count + p] as number, channel)
     }
-    kernels.release()
+    kernels.release(mark)
   }
+  kernels.release(start)
 }

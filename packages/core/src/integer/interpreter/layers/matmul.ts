@@ -59,17 +59,18 @@ function product({ x, y, a, b, convert, site }: Job, kernels: Kernels): CodeTens
   const grid = site.result?.grid
   const out = grid ? newCodes(grid.dtype, count * m * n) : new Float32Array(count * m * n)
   for (let i = 0; i < count; i++) {
+    const mark = kernels.mark()
     const rows = kernels.rows(m, k)
     copyRows(x, (from[i] as number) * m * k, k, a.zeroPoint, rows)
     const columns = kernels.rows(n, k)
+    const to = columns.data
     const start = (other[i] as number) * k * n
     for (let p = 0; p < k; p++) {
-      for (let j = 0; j < n; j++)
-        columns.data[j * columns.stride + p] = (y.codes[start + p * n + j] as number) - b.zeroPoint
+      for (let j = 0; j < n; j++) to[j * columns.stride + p] = (y.codes[start + p * n + j] as number) - b.zeroPoint
     }
     const sums = kernels.dots(rows, columns)
     for (let p = 0; p < m * n; p++) out[i * m * n + p] = convert(sums[p] as number, 0)
-    kernels.release()
+    kernels.release(mark)
   }
   const dims = [...batch, ...(x.dims.length > 1 ? [m] : []), ...(y.dims.length > 1 ? [n] : [])]
   return out instanceof Float32Array ? Tensor.float32(dims, out) : { dims, codes: out, dtype: grid?.dtype ?? 'int32' }

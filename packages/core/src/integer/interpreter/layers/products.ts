@@ -9,7 +9,7 @@ import { copyRows, weightRows } from './rows.ts'
 import { constantWeights, type Prepared, prepareWeights, type WeightLayout } from './weights.ts'
 
 /** Elements of the data that are held at a time. */
-const BLOCK = 1 << 20
+const BLOCK = 1 << 17
 
 /** Gemm with a constant matrix. */
 export const gemm: BuildLayer = (site) => {
@@ -65,16 +65,20 @@ function multiply(x: CodeTensor, { facts, output, dtype }: Product, kernels: Ker
   const count = sizeOf(x.dims) / terms
   const out = output.make(count * channels)
   const block = Math.max(1, Math.min(count, Math.floor(BLOCK / paddedLength(terms))))
+  const start = kernels.mark()
+  const weights = weightRows(facts, 0, channels, kernels)
   for (let first = 0; first < count; first += block) {
+    const mark = kernels.mark()
     const rows = kernels.rows(Math.min(block, count - first), terms)
     copyRows(x, first * terms, terms, facts.shift, rows)
-    const sums = kernels.dots(rows, weightRows(facts, 0, channels, kernels))
+    const sums = kernels.dots(rows, weights)
     for (let i = 0; i < rows.count; i++) {
       const [from, to] = [i * channels, (first + i) * channels]
       for (let c = 0; c < channels; c++) out[to + c] = output.convert(sums[from + c] as number, c)
     }
-    kernels.release()
+    kernels.release(mark)
   }
+  kernels.release(start)
   const dims = [...x.dims.slice(0, -1), channels]
   return out instanceof Float32Array ? Tensor.float32(dims, out) : { dims, codes: out, dtype: dtype ?? 'int32' }
 }
