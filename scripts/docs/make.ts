@@ -1,8 +1,18 @@
 // Writes the parts of docs/ that follow from registries: npm run docs
 import { readFileSync, writeFileSync } from 'node:fs'
+import { describeFakeQuantizers } from '@fewbit/core/fake-quantizers'
 import { TARGETS } from '@fewbit/core/targets'
 import { accuracyTable } from './accuracy.ts'
-import { algorithmTable, observerTable, operatorsPage, passTable, withTable, zooTable } from './tables.ts'
+import {
+  algorithmTable,
+  fakeQuantizerFacts,
+  fakeQuantizerTable,
+  observerTable,
+  operatorsPage,
+  passTable,
+  withTable,
+  zooTable,
+} from './tables.ts'
 import { targetRules, targetsIndex } from './targets.ts'
 
 writeFileSync('docs/operators.md', operatorsPage())
@@ -12,6 +22,8 @@ rewrite('docs/passes.md', passTable())
 rewrite('docs/observers.md', observerTable())
 rewrite('docs/algorithms.md', algorithmTable())
 rewrite('docs/zoo.md', zooTable())
+rewrite('docs/fake-quantizers.md', fakeQuantizerTable())
+for (const info of describeFakeQuantizers()) rewrite(`docs/fake-quantizers/${info.name}.md`, fakeQuantizerFacts(info))
 rewrite('docs/targets.md', targetsIndex())
 rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

@@ -1,5 +1,6 @@
 // The parts of docs/ that follow from registries.
 import { describeAlgorithms } from '@fewbit/core/algorithms'
+import { describeFakeQuantizers, type FakeQuantizerInfo } from '@fewbit/core/fake-quantizers'
 import { describeObservers } from '@fewbit/core/observers'
 import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
@@ -49,6 +50,27 @@ export function algorithmTable(): string {
       .join(' '),
   ])
   return table(['algorithm', 'stage', 'what it does', 'options'], rows)
+}
+
+/** Every fake-quantizer, with a link to its page. */
+export function fakeQuantizerTable(): string {
+  const rows = describeFakeQuantizers().map(({ name, roles, summary }) => [
+    `[${name}](fake-quantizers/${name}.md)`,
+    roles.map((role) => `${role}s`).join(', '),
+    summary,
+  ])
+  return table(['fake-quantizer', 'for', 'what it does'], rows)
+}
+
+/** What stands at the top of a fake-quantizer's page: where it stands, where it is from, and its options. */
+export function fakeQuantizerFacts({ roles, source, options }: FakeQuantizerInfo): string {
+  const head = `For ${roles.map((role) => `${role}s`).join(' and ')}. Source: ${source}.`
+  const rows = Object.entries(options).map(([name, { default: value, choices, summary }]) => [
+    `\`${name}\``,
+    `\`${value}\``,
+    choices ? `${summary}: ${choices.map((choice) => `\`${choice}\``).join(', ')}` : summary,
+  ])
+  return rows.length > 0 ? `${head}\n\n${table(['option', 'default', 'meaning'], rows)}` : `${head} No options.`
 }
 
 /** Every network of the zoo. */

@@ -20,6 +20,9 @@ const APOT_OPS = [1, 2, 3, 4, 5, 6, 7, 8].flatMap((rounds) =>
   [false, true].flatMap((reciprocal) => [false, true].map((normalized) => levelOp({ rounds, reciprocal, normalized }))),
 )
 
+/** The largest float32 number. Records of networks are JSON, which has no infinity. */
+const NEVER_REACHED = (2 - 2 ** -23) * 2 ** 127
+
 /** Where the authors begin to clip normalized weights, in deviations. */
 const START = 3
 
@@ -73,7 +76,7 @@ export const apot: FakeQuantizer<ApotOptions> = {
       ],
       attributes: {
         levels: attribute.floats(padded(levels, 2 ** rounds, levels.at(-1) as number)),
-        thresholds: attribute.floats(padded(thresholds, 2 ** rounds - 1, Infinity)),
+        thresholds: attribute.floats(padded(thresholds, 2 ** rounds - 1, NEVER_REACHED)),
         ...gradientScaleAttribute(gradientScale, role),
         ...(normalized ? { axes: attribute.ints(axes), degrees: attribute.float(Math.max(count - 1, 1)) } : {}),
       },

@@ -85,8 +85,13 @@ class Subject {
     demandEqual(new Set(types).size, types.length, 'different operator types')
     for (const op of this.#quantizer.ops) parseBody(op)
     for (const { role, spec } of this.#cases()) {
-      const { op } = new Case(this.#choose(), role, spec).call
+      const { op, attributes } = new Case(this.#choose(), role, spec).call
       demand(this.#quantizer.ops.includes(op), () => `${op.type} is not among its operators`)
+      const numbers = Object.values(attributes).flatMap((a) => (Array.isArray(a.value) ? a.value : [a.value]))
+      demand(
+        numbers.every((v) => typeof v !== 'number' || Number.isFinite(v)),
+        () => `${op.type} has attributes that JSON does not hold`,
+      )
     }
   }
 
