@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { enginePagePlugin } from './tools/engine-page.ts'
 import { reportPagePlugin } from './tools/report-page.ts'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -7,14 +8,15 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const report = process.env.FEWBIT_TEST_REPORT
 
 export default defineConfig({
-  plugins: [reportPagePlugin()],
+  plugins: [reportPagePlugin(), enginePagePlugin()],
   resolve: {
     // Tests run on the sources, so that a stale build can never make them pass.
     alias: [
       { find: /^@fewbit\/core$/, replacement: source('packages/core/src/index.ts') },
       { find: /^@fewbit\/core\/(.+)$/, replacement: source('packages/core/src/$1/index.ts') },
       { find: '@fewbit/engine-node', replacement: source('packages/engine-node/src/index.ts') },
-      { find: '@fewbit/engine-web', replacement: source('packages/engine-web/src/index.ts') },
+      { find: /^@fewbit\/engine-web$/, replacement: source('packages/engine-web/src/index.ts') },
+      { find: /^@fewbit\/engine-web\/chromium$/, replacement: source('packages/engine-web/src/chromium/index.ts') },
       { find: /^@fewbit\/report$/, replacement: source('packages/report/src/index.ts') },
       { find: '@fewbit/testkit', replacement: source('packages/testkit/src/index.ts') },
       { find: /^fewbit$/, replacement: source('packages/cli/src/index.ts') },

@@ -5,6 +5,7 @@ import type { Invocation } from './command.ts'
 import { algorithmsCommand } from './commands/algorithms.ts'
 import { allocateCommand } from './commands/allocate.ts'
 import { analyzeCommand } from './commands/analyze.ts'
+import { compareCommand } from './commands/compare.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
@@ -17,6 +18,7 @@ import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
 import { recipeCommand } from './commands/recipe.ts'
 import { targetsCommand } from './commands/targets.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { whyCommand } from './commands/why.ts'
 import { zooCommand } from './commands/zoo.ts'
 import { describeFailure, EXIT } from './failure.ts'
@@ -32,6 +34,8 @@ const COMMANDS = [
   allocateCommand,
   analyzeCommand,
   doctorCommand,
+  verifyCommand,
+  compareCommand,
   whyCommand,
   lintCommand,
   exportCommand,

@@ -1,1 +1,2 @@
+export { renderCertificate } from './render-certificate.ts'
 export { renderReport } from './render-report.ts'

@@ -1,5 +1,6 @@
 export { type CodeArray, type CodeTensor, codesOfTensor, tensorOfCodes } from './codes.ts'
 export { compileIntegers } from './compile.ts'
+export { integerEngine } from './engine.ts'
 export type { Kernels } from './kernels/kernels.ts'
 export { plainKernels } from './kernels/plain.ts'
 export { fastKernels } from './kernels/wasm.ts'

@@ -1,0 +1,2 @@
+export { type ChromiumEngine, type ChromiumOptions, chromiumEngine } from './chromium-engine.ts'
+export { findChromium } from './find.ts'
