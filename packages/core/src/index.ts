@@ -6,7 +6,7 @@ export {
   describeAlgorithms,
   parseAlgorithm,
 } from './algorithms/index.ts'
-export { METRICS, type MetricName } from './analysis/index.ts'
+export { type Difference as TensorDifference, METRICS, type MetricName, type Tolerance } from './analysis/index.ts'
 export type { DataSource, Dataset, Engine, Feeds, Sample, Session } from './engine/index.ts'
 export { type Artifact, complete, EXPORTERS, type ExportContext, type Exporter } from './exporters/index.ts'
 export { type ImportedModel, type ImportOptions, importQuantized, isQuantized } from './import/index.ts'

@@ -5,12 +5,16 @@ import {
   type AnalyzeOptions,
   allocate as allocateOn,
   analyze as analyzeOn,
+  type Certificate,
   type ClimbOptions,
   type ClimbResult,
+  type CompareOptions,
+  type Comparison,
   type ConvertQatOptions,
   type ConvertQatResult,
   calibrationData,
   climb as climbOn,
+  compare as compareOn,
   convertQat as convertQatOn,
   type Data,
   type DoctorOptions,
@@ -44,6 +48,8 @@ import {
   quantize as quantizeOn,
   type RunOptions,
   registriesWith,
+  type VerifyOptions,
+  verify as verifyOn,
   type Why,
   why as whyOn,
 } from '@fewbit/core'
@@ -139,6 +145,14 @@ const ALLOCATE = {
   ...QUANTIZE_ANEW,
 } satisfies OptionNames<AllocateOptions>
 const DOCTOR = { apply: true, ...QUANTIZE } satisfies OptionNames<DoctorOptions>
+const COMPARE = {
+  data: true,
+  samples: true,
+  tolerance: true,
+  intermediate: true,
+  ...RUN,
+} satisfies OptionNames<CompareOptions>
+const VERIFY = { engines: true, models: true, ...COMPARE } satisfies OptionNames<VerifyOptions>
 const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
@@ -333,4 +347,23 @@ export async function exportModel(model: Model, options: OnNode<ExportModelOptio
 export async function lint(model: Model, options: OnNode<LintOptions> = {}): Promise<Lint> {
   checkOptions(options, LINT)
   return lintOn(model, withEngine(options))
+}
+
+/**
+ * The first node at which two forms of one network part: the first that makes something else of the same tensors.
+ * @throws FewbitError OPTION_UNKNOWN, COMPARE_*, ENGINE_*, DATA_*.
+ */
+export async function compare(first: Model, second: Model, options: OverData<CompareOptions>): Promise<Comparison> {
+  checkOptions(options, COMPARE)
+  return compareOn(first, second, { ...withEngine(options), data: await datasetFor(options.data, first) })
+}
+
+/**
+ * Whether engines agree on a float and its quantized network, the first node that differs where they do not, and the cause where it is a known
+ * one. The first of `engines` is the reference.
+ * @throws FewbitError OPTION_UNKNOWN, VERIFY_ENGINES, ENGINE_*, DATA_*.
+ */
+export async function verify(float: Model, quantized: Model, options: OverData<VerifyOptions>): Promise<Certificate> {
+  checkOptions(options, VERIFY)
+  return verifyOn(float, quantized, { ...withEngine(options), data: await datasetFor(options.data, float) })
 }
