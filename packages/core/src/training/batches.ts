@@ -1,4 +1,5 @@
 import type { TrainingData } from '../training-data/index.ts'
+import { invariant } from '../util/index.ts'
 import type { StepBatch } from './step.ts'
 
 /** Batches of a run, epoch by epoch. The same epoch gives the same batches. */
@@ -24,6 +25,7 @@ export function batchSource(data: TrainingData, batchSize: number): BatchSource 
 
 /** What steps take, from a step of the run on, without end: `parts` batches for each. */
 export async function* stepBatches(source: BatchSource, parts: number, fromStep: number): AsyncGenerator<StepBatch[]> {
+  invariant(source.batchesPerEpoch > 0, () => 'a source of no batches')
   const first = fromStep * parts
   let pending: StepBatch[] = []
   for (let epoch = Math.floor(first / source.batchesPerEpoch); ; epoch++) {
