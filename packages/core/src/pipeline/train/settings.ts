@@ -5,6 +5,7 @@ import {
   cosineDecay,
   crossEntropy,
   DECAY_WEIGHTS_ONLY,
+  distillation,
   type Loss,
   mse,
   type Optimizer,
@@ -47,7 +48,8 @@ export function settingsFor(
   found: Diagnostics,
 ): TrainSettings {
   const { accumulate = 1, schedule = cosineDecay(), seed = 1 } = options
-  const loss = options.loss ?? defaultLoss(data)
+  const loss = options.loss ?? defaultLoss(data, options)
+  checkTeacher(loss, options)
   checkAnswers(loss, data)
   checkClasses(model, data)
   const batchSize = data.batchSize(fixedBatch(model, options, found) ?? options.batchSize ?? BATCH)
@@ -94,11 +96,20 @@ function fixedBatch(model: Model, { batchSize }: TrainOptions, found: Diagnostic
   return size
 }
 
-function defaultLoss(data: TrainingData): Loss {
+function defaultLoss(data: TrainingData, { teacher }: TrainOptions): Loss {
+  if (teacher) return distillation()
   if (data.classes !== undefined) return crossEntropy()
   if (data.hasTarget) return mse()
   throw problem('TRAIN_LABELS', `"${data.name}" has neither labels nor targets: there is nothing to learn`, {
     fix: 'use class subfolders, labels.csv or an array y; or learn from a teacher: --teacher T.onnx --loss distillation',
+  })
+}
+
+function checkTeacher({ name, needs }: Loss, { teacher }: TrainOptions): void {
+  if (!teacher || needs.includes('teacher')) return
+  throw problem('TRAIN_TEACHER', `the loss ${name} does not ask the teacher`, {
+    at: { option: 'loss' },
+    fix: "add one that does, such as --loss '0.3*cross-entropy + 0.7*distillation:temperature=4'",
   })
 }
 

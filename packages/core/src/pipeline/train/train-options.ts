@@ -20,7 +20,7 @@ export interface TrainOptions extends RunOptions {
   readonly accumulate?: number
   /** Highest learning rate. Default: `0.05 · batch / 128`. */
   readonly lr?: number
-  /** Default: cross-entropy where samples have labels; the mean square of the difference where they have targets. */
+  /** Default: distillation from a teacher; cross-entropy where samples have labels; squared differences where they have targets. */
   readonly loss?: Loss
   /** Default: SGD with Nesterov's momentum 0.9 and weight decay 1e-4. */
   readonly optimizer?: Optimizer
