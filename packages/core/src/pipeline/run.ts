@@ -46,6 +46,18 @@ export class Run {
     return this.registries.ops
   }
 
+  /** For another verb that does part of the work: the options without those of this verb. */
+  get shared(): RunOptions {
+    const { engine, signal, onProgress, ops, extensions } = this.options
+    return {
+      engine,
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+      ...(ops && { ops }),
+      ...(extensions && { extensions }),
+    }
+  }
+
   /** Runs a stage, reports it and adds its time. Throws the signal's reason if it was aborted before. */
   async stage<T>(name: string, work: (progress: ProgressCallback) => Promise<T> | T): Promise<T> {
     const { signal, onProgress } = this.options

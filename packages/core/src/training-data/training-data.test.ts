@@ -89,6 +89,8 @@ describe('samples in memory', () => {
       return all
     }
     expect(await facts(again)).toEqual(await facts(data))
+    const six = (await load(pictureData(6, nchw()), nchw())).asDataset(2)
+    expect([six.length, await facts(six)]).toEqual([2, [0, 3].map((i) => [i % 3, [1, 3, 4, 5], expect.anything()])])
   })
 
   it('keeps pictures as bytes, and other arrays in their own type', async () => {

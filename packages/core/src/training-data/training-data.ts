@@ -92,20 +92,25 @@ export class TrainingData {
     }
   }
 
-  /** The samples as they are, one by one: for evaluation without reading the data again. */
-  asDataset(): Dataset {
+  /**
+   * The samples as they are, one by one: for evaluation without reading the data again.
+   * @param samples only so many, evenly spread over all.
+   */
+  asDataset(samples = this.size): Dataset {
+    const length = Math.min(samples, this.size)
     return {
       name: this.name,
-      length: this.size,
+      length,
       ...(this.#parts.synthetic && { synthetic: true }),
-      samples: () => this.#samples(),
-      toJSON: () => this.toJSON(),
+      samples: () => this.#samples(length),
+      toJSON: () => ({ ...this.toJSON(), samples: length }),
     }
   }
 
-  async *#samples(): AsyncGenerator<Sample> {
+  async *#samples(length: number): AsyncGenerator<Sample> {
     const { labels } = this.#parts
-    for (let i = 0; i < this.size; i++) {
+    for (let k = 0; k < length; k++) {
+      const i = Math.floor((k * this.size) / length)
       const { feeds, target } = this.batch(Uint32Array.of(i))
       const label = labels?.[i]
       yield { id: `${i}`, feeds, ...(label !== undefined && { label }), ...(target && { target }) }

@@ -1,5 +1,6 @@
 export type { TrainMemory } from './memory.ts'
 export * from './train.ts'
 export * from './train-options.ts'
+export * from './train-qat.ts'
 export type { TrainRecipe } from './train-recipe.ts'
 export type { TrainReport } from './train-report.ts'

@@ -33,8 +33,8 @@ export interface TrainSettings {
 }
 
 const BATCH = 128
-/** Of a batch of 128; other batches in proportion (Goyal et al. 2017, arXiv:1706.02677). */
-const RATE = 0.05
+/** Learning rates of a batch of 128; other batches in proportion (Goyal et al. 2017, arXiv:1706.02677). */
+const RATES = { scratch: 0.1, tune: 0.02, quantized: 0.01 } as const
 const EPOCHS = 10
 
 /**
@@ -42,6 +42,7 @@ const EPOCHS = 10
  * @throws FewbitError TRAIN_LABELS, TRAIN_TARGETS where data and loss do not fit; TRAIN_OPTION
  */
 export function settingsFor(
+  kind: 'tune' | 'quantized',
   model: Model,
   data: TrainingData,
   options: TrainOptions,
@@ -53,7 +54,7 @@ export function settingsFor(
   checkAnswers(loss, data)
   checkClasses(model, data)
   const batchSize = data.batchSize(fixedBatch(model, options, found) ?? options.batchSize ?? BATCH)
-  const lr = options.lr ?? (RATE * batchSize * accumulate) / BATCH
+  const lr = options.lr ?? (RATES[options.fromScratch ? 'scratch' : kind] * batchSize * accumulate) / BATCH
   return {
     loss,
     optimizer: options.optimizer ?? sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),

@@ -1,3 +1,4 @@
+import type { LoadOptions } from '../../engine/index.ts'
 import type { Model, Tensor } from '../../ir/index.ts'
 import type { Trainable } from '../../training/index.ts'
 
@@ -6,6 +7,8 @@ export interface Subject {
   readonly trainable: Trainable
   /** The network in the form that is evaluated and saved, with trained state in it. */
   modelWith(state: ReadonlyMap<string, Tensor>): Model
+  /** How that form is loaded. */
+  readonly load?: LoadOptions
   /** What else a run depends on, for recipes and checkpoints. JSON. */
   readonly facts: Readonly<Record<string, unknown>>
 }

@@ -18,7 +18,9 @@ export interface TrainOptions extends RunOptions {
   readonly batchSize?: number
   /** Batches that make one step. Default 1. */
   readonly accumulate?: number
-  /** Highest learning rate. Default: `0.05 · batch / 128`. */
+  /**
+   * Highest learning rate. Default: `0.02 · batch / 128`, with 0.1 from scratch and 0.01 with fake-quantizers; accumulated batches count as one.
+   */
   readonly lr?: number
   /** Default: distillation from a teacher; cross-entropy where samples have labels; squared differences where they have targets. */
   readonly loss?: Loss

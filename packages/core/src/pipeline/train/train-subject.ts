@@ -128,11 +128,8 @@ function evaluation(parts: Fitting, stages: EpochStages, before: Metrics | undef
 async function scoresOf(state: ReadonlyMap<string, Tensor>, { subject, evaluation, options, run }: Fitting) {
   if (!evaluation) return undefined
   const { metrics } = options.evaluation ?? {}
-  const scored = await score(
-    subject.modelWith(state),
-    { ...run.options, data: evaluation, ...(metrics && { metrics }) },
-    run,
-  )
+  const how = { ...(metrics && { metrics }), ...(subject.load && { load: subject.load }) }
+  const scored = await score(subject.modelWith(state), { ...run.shared, data: evaluation, ...how }, run)
   return scored.metrics
 }
 
