@@ -22,8 +22,12 @@ export {
   liftToFloat,
   type QFloat,
   type QFloatRecord,
+  type QuantizerMatch,
+  type QuantizerSwitches,
   qatTrainable,
+  type RangeObserver,
   readQFloat,
+  switchQuantizers,
   withTrained,
 } from './qat/index.ts'
 export { type Override, parseOverride, type QuantPlan, type Target } from './quant/index.ts'

@@ -124,6 +124,8 @@ const PREPARE_QAT = {
   fakeQuantizer: true,
   weightQuantizer: true,
   batchNorm: true,
+  preset: true,
+  rangeObserver: true,
   ...PLAN_QAT,
 } satisfies OptionNames<PrepareQatOptions>
 const CONVERT_QAT = {

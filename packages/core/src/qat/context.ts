@@ -1,5 +1,5 @@
-import type { FakeQuantizers } from '../fake-quantizers/index.ts'
-import type { OpRegistry } from '../ops/index.ts'
+import { FAKE_QUANTIZERS, type FakeQuantizers, qatOps } from '../fake-quantizers/index.ts'
+import { defaultOps, type OpRegistry } from '../ops/index.ts'
 
 /** What is known by name. */
 export interface QatContext {
@@ -7,3 +7,9 @@ export interface QatContext {
   readonly ops: OpRegistry
   readonly quantizers: FakeQuantizers
 }
+
+/** What is known where nobody adds to it, with what somebody does. */
+export const standardQat = ({ ops, quantizers = FAKE_QUANTIZERS }: Partial<QatContext> = {}): QatContext => ({
+  ops: ops ?? qatOps(defaultOps, quantizers),
+  quantizers,
+})

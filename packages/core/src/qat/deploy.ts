@@ -64,7 +64,12 @@ function refuseDisabled(quantizers: readonly QuantizerRecord[]): void {
   )
 }
 
-function deployedParams({ inputs, quantizer, spec }: QuantizerRecord, { state }: Lifted, cx: QatContext): QuantParams {
+/** What a fake-quantizer is deployed as. */
+export function deployedParams(
+  { inputs, quantizer, spec }: QuantizerRecord,
+  { state }: Lifted,
+  cx: QatContext,
+): QuantParams {
   const { quantizer: rule, options } = chosen(quantizer, cx)
   return rule.toParams(spec, stateOfInputs(inputs, state), options)
 }

@@ -1,7 +1,8 @@
 import { type Model, type Node, Tensor, valuesByName } from '../ir/index.ts'
 import { channelLayout } from '../passes/index.ts'
 import { must } from '../util/index.ts'
-import type { NormRecord } from './record.ts'
+import { batchNormStrategy } from './batch-norm/index.ts'
+import type { NormRecord, QFloatRecord } from './record.ts'
 
 /** Weight and bias of a layer with the running statistics folded in. */
 export interface FoldedLayer {
@@ -34,6 +35,19 @@ export function foldLayer(base: Model, norm: NormRecord, layer: Node): FoldedLay
   const { outChannelOf } = must(channelLayout(layer, weight.dims), 'layout of the weight')
   const scaled = Float32Array.from(weight.numbers(), (w, i) => fround(w * at(factor, outChannelOf(i))))
   return { weight: Tensor.float32(weight.dims, scaled), bias: Tensor.float32([bias.length], bias), factor }
+}
+
+/** What weights, and biases of the deployed network, are before they are quantized, by value, where folding in the graph makes them. */
+export function foldedConstants(
+  base: Model,
+  { batchNorm, norms }: Pick<QFloatRecord, 'batchNorm' | 'norms'>,
+): ReadonlyMap<string, Tensor> {
+  if (batchNormStrategy(batchNorm).kind !== 'folded') return new Map()
+  const nodes = new Map([...base.graph.nodes].map((node) => [node.name, node]))
+  const folded = norms.map((norm) => [norm, foldLayer(base, norm, must(nodes.get(norm.layer), norm.layer))] as const)
+  return new Map(
+    folded.flatMap(([norm, { weight, bias }]) => [[norm.weight, weight] as const, [norm.deployedBias, bias] as const]),
+  )
 }
 
 type Numbers = ArrayLike<number>

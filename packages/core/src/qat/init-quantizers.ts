@@ -41,17 +41,21 @@ export function initialQuantizers(init: QuantizerInit, cx: QatContext): InitialQ
   const quantizers = [...groupsOf(init.plan)].flatMap(([group, members]) => {
     if (!isQuantizedWhileTraining(members)) return []
     const params = must(init.params.get(group), `parameters of "${group}"`)
-    const choice = choiceFor(members, values, init.choices)
-    const call = callFor(members, params, choice, values, init, cx)
+    const role = roleOf(members, values)
+    const choice = role === 'activation' || role === 'weight' ? init.choices[role] : FIXED
+    const call = initialCall(members, params, choice, { values, weights: init.weights }, cx)
     const sites = members.map(({ value }): QuantizerSite => ({ value, node: names.node(`${value}_fake_quantize`) }))
-    return [recordOf({ group, members, params, choice, sites, call }, (name) => names.value(`${group}_${name}`), state)]
+    return [recordOf({ group, role, params, choice, sites, call }, (name) => names.value(`${group}_${name}`), state)]
   })
   return { quantizers, state }
 }
 
+/** Biases and constant operands are not what rules for weights are about. */
+const FIXED: QuantizerChoice = { name: 'fixed', options: {} }
+
 interface GroupQuantizer {
   readonly group: string
-  readonly members: readonly TensorPlan[]
+  readonly role: QuantizerRecord['role']
   readonly params: QuantParams
   readonly choice: QuantizerChoice
   readonly sites: readonly QuantizerSite[]
@@ -60,7 +64,7 @@ interface GroupQuantizer {
 
 /** The record of a call, whose initial inputs go into the state under free names. */
 export function recordOf(
-  { group, members, params, choice, sites, call }: GroupQuantizer,
+  { group, role, params, choice, sites, call }: GroupQuantizer,
   fresh: (name: string) => string,
   state: Map<string, Tensor>,
 ): QuantizerRecord {
@@ -73,14 +77,17 @@ export function recordOf(
     ([name, value]) => [name, attributeRecord(name, value)] as const,
   )
   return {
-    ...{ group, role: roleOf(members), spec: params.spec, quantizer: choice },
+    ...{ group, role, spec: params.spec, quantizer: choice },
     ...{ opType: call.op.type, attributes: Object.fromEntries(attributes), inputs, sites },
-    ...{ enabled: true, observer: choice.name === 'fixed', frozen: false },
+    ...{ enabled: true, observer: null, frozen: false },
   }
 }
 
-const roleOf = (members: readonly TensorPlan[]) =>
-  members.some(({ role }) => role === 'activation') ? 'activation' : must(members[0], 'member of a group').role
+function roleOf(members: readonly TensorPlan[], values: ReadonlyMap<string, Value>): QuantizerRecord['role'] {
+  if (members.some(({ role }) => role === 'activation')) return 'activation'
+  const first = must(members[0], 'member of a group')
+  return first.role === 'weight' && !isLayerWeight(first, values) ? 'operand' : first.role
+}
 
 function isQuantizedWhileTraining(members: readonly TensorPlan[]): boolean {
   return members.every(
@@ -88,19 +95,7 @@ function isQuantizedWhileTraining(members: readonly TensorPlan[]): boolean {
   )
 }
 
-/** Biases and constant operands are not what rules for weights are about. */
-function choiceFor(
-  members: readonly TensorPlan[],
-  values: ReadonlyMap<string, Value>,
-  choices: Choices,
-): QuantizerChoice {
-  const [first] = members
-  if (roleOf(members) === 'activation') return choices.activation
-  return first && isLayerWeight(first, values) ? choices.weight : { name: 'fixed', options: {} }
-}
-
-function isLayerWeight({ role, value, readers }: TensorPlan, values: ReadonlyMap<string, Value>): boolean {
-  if (role !== 'weight') return false
+function isLayerWeight({ value, readers }: TensorPlan, values: ReadonlyMap<string, Value>): boolean {
   const found = values.get(value)
   const dims = found?.constant?.dims
   return (
@@ -111,12 +106,18 @@ function isLayerWeight({ role, value, readers }: TensorPlan, values: ReadonlyMap
   )
 }
 
-function callFor(
+/** The values of a network, and weights where they are quantized with other contents. */
+interface Contents {
+  readonly values: ReadonlyMap<string, Value>
+  readonly weights: ReadonlyMap<string, Tensor>
+}
+
+/** How the fake-quantizer of a group begins. */
+export function initialCall(
   members: readonly TensorPlan[],
   params: QuantParams,
   choice: QuantizerChoice,
-  values: ReadonlyMap<string, Value>,
-  { weights }: QuantizerInit,
+  { values, weights }: Contents,
   cx: QatContext,
 ): QuantizerCall {
   const first = must(members.find(({ role }) => role === 'activation') ?? members[0], 'member of a group')

@@ -30,7 +30,7 @@ const recordSchema = z.looseObject({
   quantizers: z.array(
     z.looseObject({
       group: z.string(),
-      role: z.enum(['activation', 'weight', 'bias', 'fill']),
+      role: z.enum(['activation', 'weight', 'bias', 'fill', 'operand']),
       quantizer: z.strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()) }),
       inputs: z.array(z.looseObject({ name: z.string(), initializer: z.string(), trained: z.boolean() })),
       sites: z.array(z.strictObject({ value: z.string(), node: z.string() })),
@@ -80,8 +80,8 @@ export function readQFloat(model: Model): QFloat {
       parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`),
     )
   }
-  // The parts that the schema leaves open were written by this version.
-  const record = parsed.data as unknown as QFloatRecord
+  // As it stands in the file: the parts that the schema leaves open were written by this version.
+  const record = value as QFloatRecord
   checkNames(model, record)
   return { model, record }
 }

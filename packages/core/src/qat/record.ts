@@ -55,10 +55,14 @@ export interface QuantizerSite {
   readonly node: string
 }
 
+/** `ema`: r ← m·r + (1 − m)·batch, of least and greatest element. `minmax`: the least and the greatest of all batches. */
+export type RangeObserver = { readonly kind: 'ema'; readonly momentum: number } | { readonly kind: 'minmax' }
+
 /** The fake-quantizers of one group of the plan, which share their parameters. */
 export interface QuantizerRecord {
   readonly group: string
-  readonly role: 'activation' | 'weight' | 'bias' | 'fill'
+  /** `operand`: a constant in the codes of what it is added to or multiplied with. */
+  readonly role: 'activation' | 'weight' | 'bias' | 'fill' | 'operand'
   readonly spec: QuantSpec
   readonly quantizer: QuantizerChoice
   /** Operator of the nodes, of domain `fewbit.qat`, and its attributes. */
@@ -68,8 +72,8 @@ export interface QuantizerRecord {
   readonly inputs: readonly QuantizerInputRecord[]
   /** Off: values pass as they are. */
   readonly enabled: boolean
-  /** While training, the range follows the data instead of the gradient: activations by a moving average, weights by the weights. */
-  readonly observer: boolean
+  /** While training, ranges follow what passes: those of weights their least and greatest element, those of activations as this says. */
+  readonly observer: RangeObserver | null
   /** While training, parameters stay as they are. */
   readonly frozen: boolean
   readonly sites: readonly QuantizerSite[]

@@ -5,6 +5,7 @@ import { convertOpset, inferShapes } from '../passes/index.ts'
 import { type Parameter, type Trainable, trainBatchNorm, trainDropout } from '../training/index.ts'
 import { Diagnostics } from '../util/index.ts'
 import { batchNormStrategy } from './batch-norm/index.ts'
+import { writeObservers } from './graph-observers.ts'
 import { lift } from './lift.ts'
 import type { QFloat } from './qfloat.ts'
 import type { QFloatRecord } from './record.ts'
@@ -24,7 +25,9 @@ export function qatTrainable(qfloat: QFloat, ops: OpRegistry = qatOps(defaultOps
   const averages = batchNormStrategy(record.batchNorm).frozen ? new Map<string, string>() : trainBatchNorm(model)
   const masks = trainDropout(model)
   inferShapes(model, { ops })
-  const own = [...updates].map(([name, value]) => [name, value.name] as const)
+  const observed = writeObservers(model.graph, record)
+  inferShapes(model, { ops })
+  const own = [...updates, ...observed].map(([name, value]) => [name, value.name] as const)
   return {
     model,
     parameters: parametersOf(model, record),

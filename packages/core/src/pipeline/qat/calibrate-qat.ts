@@ -1,5 +1,6 @@
-import { cloneModel, type Model, type Tensor, valuesByName } from '../../ir/index.ts'
-import type { PassName } from '../../passes/index.ts'
+import { cloneModel, type Model, nameNodes, type Tensor, valuesByName } from '../../ir/index.ts'
+import { GRADIENT_OPSET } from '../../ops/index.ts'
+import { convertOpset, type PassName, runPasses } from '../../passes/index.ts'
 import type { ParamsTable, QuantPlan } from '../../quant/index.ts'
 import { problem } from '../../util/index.ts'
 import { macsOnData, withMacs } from '../macs.ts'
@@ -13,6 +14,8 @@ import type { Run } from '../run.ts'
 
 /** A prepared network with its plan, and what observers say. */
 export interface CalibratedNetwork {
+  /** The network as it was given, at the opset of gradients. */
+  readonly raised: Model
   readonly float: Model
   readonly plan: QuantPlan
   /** Parameters by group, with other contents in some weights. */
@@ -29,7 +32,8 @@ export async function planAndCalibrate(
   without: readonly PassName[],
 ): Promise<CalibratedNetwork> {
   const target = targetOf(settings, run)
-  const { float, plan: first } = await prepareAndPlan(model, settings, run, [], without)
+  const raised = await atGradientOpset(model, run)
+  const { float, plan: first } = await prepareAndPlan(raised, settings, run, [], without)
   refuseEmpty(first)
   const { data, inputs, batchSize } = await openData(model, float, options, settings, run)
   const stats = await run.stage('calibrate', (progress) =>
@@ -41,10 +45,19 @@ export async function planAndCalibrate(
   const choice = { observer: settings.observer, observers: {}, floatNodes: [], trials: [] }
   const facts = { model, settings, choice, batchSize, data: data.toJSON(), inputs, dataDigest: data.digest(), stats }
   return {
-    ...{ float, plan, recipe: recipeOf(facts, run) },
+    ...{ raised, float, plan, recipe: recipeOf(facts, run) },
     paramsWith: (weights) =>
       chooseParams(withConstants(float, weights), plan, source, run.diagnostics, run.registries.observers),
   }
+}
+
+/** Bodies of fake-quantizers are written in the opset of gradients, and an engine that inlines them takes them for the network's. */
+async function atGradientOpset(model: Model, run: Run): Promise<Model> {
+  if (model.opset() >= GRADIENT_OPSET) return model
+  const copy = cloneModel(model)
+  nameNodes(copy.graph)
+  await runPasses(copy, [convertOpset(GRADIENT_OPSET)], run.passContext())
+  return copy
 }
 
 function withConstants(model: Model, constants: ReadonlyMap<string, Tensor>): Model {

@@ -1,4 +1,6 @@
 export * from './convert-qat.ts'
 export type { Conversion, StepDifference } from './measure-conversion.ts'
 export * from './prepare-qat.ts'
+export { QAT_PRESETS, type QatPreset, type QatPresetName } from './presets.ts'
 export type { PrepareQatOptions, QuantizerRequest } from './qat-options.ts'
+export * from './reset-quantizers.ts'

@@ -5,12 +5,13 @@ import {
   batchNormStrategy,
   biasRecords,
   type Choices,
-  foldLayer,
+  foldedConstants,
   initialQuantizers,
   isQFloat,
   type QFloat,
   type QFloatRecord,
   qfloatOf,
+  type RangeObserver,
   type Unfolded,
   unfoldNorms,
   writeForm,
@@ -24,7 +25,8 @@ import { prepare } from '../prepare.ts'
 import type { QuantizeOptions } from '../quantize.ts'
 import { Run } from '../run.ts'
 import { settingsOf } from '../settings.ts'
-import { planAndCalibrate } from './calibrate-qat.ts'
+import { type CalibratedNetwork, planAndCalibrate } from './calibrate-qat.ts'
+import { withPreset } from './presets.ts'
 import { contextOf } from './qat-context.ts'
 import { choicesOf, observerFor, type PrepareQatOptions, refuseForeign, refuseObstacles } from './qat-options.ts'
 
@@ -40,30 +42,42 @@ const FOLDING: readonly PassName[] = ['fold-batchnorm', 'fold-batchnorm-forward'
  * The caller's model is not changed.
  * @throws FewbitError QAT_OPTION, QAT_PREPARED, QAT_NOTHING, QAT_OBSTACLE, QAT_BATCH_NORM, FAKE_QUANTIZER_*, SPEC_*, CALIB_*, DATA_*, OPTION_*
  */
-export async function prepareQat(model: Model, options: PrepareQatOptions): Promise<PrepareQatResult> {
+export async function prepareQat(model: Model, given: PrepareQatOptions): Promise<PrepareQatResult> {
+  const options = withPreset(given)
   refuseForeign(options)
   refusePrepared(model)
   const run = new Run(options)
   const request = requestOf(options, run)
   const found = await planAndCalibrate(model, request.options, request.settings, run, request.without)
   refuseObstacles(found.plan, request.choices, request.target, run.registries.fakeQuantizers)
-  const unfolded = await unfold(model, found.float, request, run)
-  const { norms } = unfolded
-  const weights = weightsOf(unfolded, request.strategy)
-  // Folded weights are what was planned; weights that are quantized as they are have ranges of their own.
-  const params = found.paramsWith(request.strategy.kind === 'separate' ? ownWeights(unfolded) : new Map())
-  const init = { plan: found.plan, params, choices: request.choices, base: unfolded.model, weights }
+  const unfolded = await unfold(found.raised, found.float, request, run)
+  const qfloat = begin(found, unfolded, request, options.rangeObserver ?? null, run)
+  return { ...qfloat, diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics] }
+}
+
+/** Fake-quantizers as they begin. */
+function begin(
+  { plan, recipe, paramsWith }: CalibratedNetwork,
+  unfolded: Unfolded,
+  { settings, strategy, target, choices }: Request,
+  observer: RangeObserver | null,
+  run: Run,
+): QFloat {
   const cx = contextOf(run)
-  const { quantizers, state } = initialQuantizers(init, cx)
-  const { settings, strategy, target } = request
+  const { model: base, norms } = unfolded
+  const batchNorm = strategy.name
+  // Folded weights are what was planned; weights that are quantized as they are have ranges of their own.
+  const params = paramsWith(strategy.kind === 'separate' ? ownWeights(unfolded) : new Map())
+  const weights = foldedConstants(base, { batchNorm, norms })
+  const initial = initialQuantizers({ plan, params, choices, base, weights }, cx)
+  const quantizers = initial.quantizers.map((q) => (q.quantizer.name === 'fixed' ? { ...q, observer } : q))
   const record: QFloatRecord = {
     ...{ format: 'fewbit-qfloat', version: 1, target: target.name, scheme: settings.scheme, seed: settings.seed },
-    ...{ batchNorm: strategy.name, plan: found.plan, norms, quantizers, held: {}, recipe: found.recipe },
-    biases: biasRecords({ plan: found.plan, norms, quantizers, batchNorm: strategy.name }, state, cx),
-    parameters: learnedParameters(unfolded.model, run.ops),
+    ...{ batchNorm, plan, norms, quantizers, held: {}, recipe },
+    biases: biasRecords({ plan, norms, quantizers, batchNorm }, initial.state, cx),
+    parameters: learnedParameters(base, run.ops),
   }
-  const { model: written } = writeForm(unfolded.model, record, state, cx.ops, 'evaluation')
-  return { ...qfloatOf(written, record), diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics] }
+  return qfloatOf(writeForm(base, record, initial.state, cx.ops, 'evaluation').model, record)
 }
 
 interface Request {
@@ -77,7 +91,7 @@ interface Request {
 }
 
 function requestOf(options: PrepareQatOptions, run: Run): Request {
-  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', ...plain } = options
+  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', preset: _p, rangeObserver: _r, ...plain } = options
   const strategy = batchNormStrategy(batchNorm)
   const known = run.registries.fakeQuantizers
   const choices = choicesOf(
@@ -123,16 +137,6 @@ async function unfold(
     )
   }
   return unfolded
-}
-
-/** What weights are before they are quantized, where that is not their own content. */
-function weightsOf({ model, norms }: Unfolded, { kind }: BatchNormStrategy): ReadonlyMap<string, Tensor> {
-  if (kind !== 'folded') return new Map()
-  const nodes = new Map([...model.graph.nodes].map((node) => [node.name, node]))
-  const folded = norms.map((norm) => [norm, foldLayer(model, norm, must(nodes.get(norm.layer), norm.layer))] as const)
-  return new Map(
-    folded.flatMap(([norm, { weight, bias }]) => [[norm.weight, weight] as const, [norm.deployedBias, bias] as const]),
-  )
 }
 
 function ownWeights({ model, norms }: Unfolded): ReadonlyMap<string, Tensor> {

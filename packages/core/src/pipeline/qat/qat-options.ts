@@ -6,11 +6,12 @@ import {
   parseFakeQuantizer,
   type QuantizerRole,
 } from '../../fake-quantizers/index.ts'
-import type { BatchNormName, Choices, QuantizerChoice } from '../../qat/index.ts'
+import type { BatchNormName, Choices, QuantizerChoice, RangeObserver } from '../../qat/index.ts'
 import type { QuantPlan, Target } from '../../quant/index.ts'
 import { type Diagnostic, FewbitError, problem } from '../../util/index.ts'
 import type { QuantizeOptions } from '../quantize.ts'
 import type { RunOptions } from '../run.ts'
+import type { QatPresetName } from './presets.ts'
 
 /** A name, `name:key=value`, or a name with options. */
 export type QuantizerRequest = string | { readonly name: string; readonly options?: QuantizerChoice['options'] }
@@ -37,6 +38,10 @@ export interface PrepareQatOptions extends RunOptions, Pick<QuantizeOptions, Sha
   readonly fakeQuantizer?: QuantizerRequest
   /** Default: the same, or its partner. */
   readonly weightQuantizer?: QuantizerRequest
+  /** Options by one name, which others given beside it change. */
+  readonly preset?: QatPresetName
+  /** What ranges of `fixed` fake-quantizers follow while training. Default: they stay. */
+  readonly rangeObserver?: RangeObserver
   /** What becomes of BatchNormalization while training. Default `fold-torch`. */
   readonly batchNorm?: BatchNormName
 }

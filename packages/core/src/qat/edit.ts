@@ -1,0 +1,137 @@
+import { type Tensor, UniqueNames, valuesByName } from '../ir/index.ts'
+import { groupsOf, type QuantParams } from '../quant/index.ts'
+import { must, problem } from '../util/index.ts'
+import { biasRecords } from './bias-grid.ts'
+import { type QatContext, standardQat } from './context.ts'
+import { deployedParams } from './deploy.ts'
+import { foldedConstants } from './folded.ts'
+import { type Choices, chosen, initialCall, recordOf } from './init-quantizers.ts'
+import { lift } from './lift.ts'
+import { type QFloat, qfloatOf } from './qfloat.ts'
+import type { QFloatRecord, QuantizerRecord, RangeObserver, State } from './record.ts'
+import { writeForm } from './write.ts'
+
+/** Which fake-quantizers a change is about: all that fit everything that is said. */
+export interface QuantizerMatch {
+  /** Name of a quantized value, of its group, or of a node that reads it; `*` stands for any text. */
+  readonly name?: string | RegExp
+  readonly role?: QuantizerRecord['role']
+}
+
+export interface QuantizerSwitches {
+  /** Off: values pass as they are. */
+  readonly enabled?: boolean
+  /** Null: ranges stay, or are what gradients make them. */
+  readonly observer?: RangeObserver | null
+  /** Parameters stay as they are. */
+  readonly frozen?: boolean
+}
+
+/**
+ * Switches fake-quantizers and their observers on and off. Parameters stay as they are.
+ * @throws FewbitError QAT_MATCH where nothing fits; QAT_OBSERVER for observers of fake-quantizers that choose their ranges themselves.
+ */
+export function switchQuantizers(
+  qfloat: QFloat,
+  match: QuantizerMatch,
+  switches: QuantizerSwitches,
+  cx: QatContext = standardQat(),
+): QFloat {
+  const fits = matcher(qfloat.record, match)
+  const quantizers = qfloat.record.quantizers.map((record) => (fits(record) ? { ...record, ...switches } : record))
+  refuseObservers(quantizers)
+  return rewritten(qfloat, quantizers, cx)
+}
+
+/**
+ * Puts other fake-quantizers in the place of some, which begin where those are: with the same scale and zero point.
+ * @param choices by role; biases and constant operands keep theirs.
+ * @throws FewbitError QAT_MATCH, FAKE_QUANTIZER_*
+ */
+export function replaceQuantizers(
+  qfloat: QFloat,
+  choices: Partial<Choices>,
+  match: QuantizerMatch,
+  cx: QatContext,
+): QFloat {
+  const fits = matcher(qfloat.record, match)
+  const lifted = lift(qfloat, cx.ops)
+  const names = new UniqueNames(qfloat.model.graph)
+  const state = new Map(lifted.state)
+  const plans = groupsOf(qfloat.record.plan)
+  const init = { values: valuesByName(lifted.base.graph), weights: foldedConstants(lifted.base, qfloat.record) }
+  const quantizers = qfloat.record.quantizers.map((record): QuantizerRecord => {
+    const asked =
+      record.role === 'activation' ? choices.activation : record.role === 'weight' ? choices.weight : undefined
+    if (!asked || !fits(record)) return record
+    const choice = { name: asked.name, options: { ...chosen(asked, cx).options } }
+    const members = must(plans.get(record.group), `plan of "${record.group}"`)
+    const params: QuantParams = { ...deployedParams(record, lifted, cx), spec: record.spec }
+    const call = initialCall(members, params, choice, init, cx)
+    const fresh = (name: string) => names.value(`${record.group}_${name}`)
+    const made = recordOf({ ...record, params, choice, call }, fresh, state)
+    return { ...made, enabled: record.enabled, frozen: record.frozen }
+  })
+  return rewritten(qfloat, quantizers, cx, state)
+}
+
+function rewritten(qfloat: QFloat, quantizers: readonly QuantizerRecord[], cx: QatContext, given?: State): QFloat {
+  const { base, state: own } = lift(qfloat, cx.ops)
+  const state = given ?? own
+  const { batchNorm, plan, norms } = qfloat.record
+  const record: QFloatRecord = {
+    ...qfloat.record,
+    quantizers,
+    biases: biasRecords({ plan, norms, quantizers, batchNorm }, state, cx),
+    held: heldBy(quantizers, state),
+  }
+  return qfloatOf(writeForm(base, record, state, cx.ops, 'evaluation').model, record)
+}
+
+/** Parameters that no node reads. */
+function heldBy(quantizers: readonly QuantizerRecord[], state: State): QFloatRecord['held'] {
+  const names = quantizers.flatMap(({ enabled, inputs }) =>
+    enabled ? [] : inputs.map(({ initializer }) => initializer),
+  )
+  const entries = names.map((name) => {
+    const tensor: Tensor = must(state.get(name), `parameter "${name}"`)
+    return [name, { dims: tensor.dims, values: Array.from(tensor.numbers()) }] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function matcher(
+  { plan, quantizers }: QFloatRecord,
+  { name, role }: QuantizerMatch,
+): (record: QuantizerRecord) => boolean {
+  const pattern = name === undefined ? undefined : typeof name === 'string' ? wildcard(name) : name
+  const readers = new Map(
+    [...groupsOf(plan)].map(([group, members]) => [group, members.flatMap((t) => t.readers)] as const),
+  )
+  const fits = ({ group, role: own, sites }: QuantizerRecord) => {
+    const names = [group, ...sites.map(({ value }) => value), ...(readers.get(group) ?? [])]
+    return (role === undefined || role === own) && (!pattern || names.some((text) => text.search(pattern) >= 0))
+  }
+  if (!quantizers.some(fits)) throw noMatch(name, role)
+  return fits
+}
+
+function noMatch(name: QuantizerMatch['name'], role: QuantizerMatch['role']) {
+  const what = [role && `role ${role}`, name !== undefined && `name ${String(name)}`].filter(Boolean).join(' and ')
+  return problem('QAT_MATCH', `no fake-quantizer has ${what}`, {
+    at: { option: 'match' },
+    fix: 'name a quantized value, or a node that reads one; * stands for any text',
+  })
+}
+
+function wildcard(text: string): RegExp {
+  const literal = text.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
+  return new RegExp(`^${literal.join('.*')}$`)
+}
+
+function refuseObservers(quantizers: readonly QuantizerRecord[]): void {
+  const other = quantizers.find(({ observer, quantizer }) => observer && quantizer.name !== 'fixed')
+  if (!other) return
+  const text = `"${other.group}" has a fake-quantizer ${other.quantizer.name}, whose range is trained: it cannot follow what passes as well`
+  throw problem('QAT_OBSERVER', text, { at: { value: other.group }, fix: 'observe where the fake-quantizer is fixed' })
+}
