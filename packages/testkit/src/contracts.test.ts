@@ -111,6 +111,27 @@ describe('a contract catches', () => {
     )
   })
 
+  it('a fake-quantizer that deploys another grid, has an idle option, or mixes channels', async () => {
+    const { fixed } = FAKE_QUANTIZERS
+    const names = (change: Partial<AnyFakeQuantizer>) => broken(fakeQuantizerContract({ ...fixed, ...change }, engine))
+    const toParams: AnyFakeQuantizer['toParams'] = (...args) => {
+      const params = fixed.toParams(...args)
+      return { ...params, scale: params.scale.map((s) => s * 1.01) }
+    }
+    expect(await names({ toParams })).toEqual(['computes what is deployed'])
+    const idle = { summary: 'nothing', default: 1 }
+    expect(await names({ options: { ...fixed.options, idle } })).toEqual([
+      'has options that take their defaults, and all do something',
+    ])
+    const init: AnyFakeQuantizer['init'] = (cx, options) => {
+      const { params } = cx
+      const first = { ...params, scale: params.scale.map(() => params.scale[0] ?? 1) }
+      return fixed.init({ ...cx, params: first }, options)
+    }
+    expect(await names({ init })).toEqual(['quantizes each channel as it would a tensor'])
+    expect(await names({ ops: [] })).toEqual(['calls operators that it lists, whose bodies can be read'])
+  })
+
   it('a pass that lies, and one that changes the outputs', async () => {
     const names = (run: Pass['run']) => broken(passContract({ name: 'p', summary: '', run }, engine))
     expect(await names(() => ({ modified: true }))).toContain(

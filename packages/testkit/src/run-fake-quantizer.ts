@@ -57,6 +57,24 @@ export async function runFakeQuantizers(
   }))
 }
 
+/** Outputs of calls in a model of an opset of ai.onnx. */
+export async function runFakeQuantizersForward(
+  engine: Engine,
+  cases: readonly FakeQuantizerCase[],
+  opset: number,
+): Promise<(readonly number[])[]> {
+  if (cases.length === 0) return []
+  const model = callsModel(cases)
+  model.opsets.set('', opset)
+  const ops = defaultOps.extend(new Set(cases.map(({ call }) => call.op)))
+  const results = await runModel(
+    withCustomOps(engine, ops),
+    model,
+    Object.fromEntries(cases.flatMap(({ x }, i) => feedsOf(i, { x }))),
+  )
+  return cases.map((_, i) => Array.from(results[`${i}_y`]?.numbers() ?? []))
+}
+
 const feedsOf = (i: number, feeds: Feeds) => Object.entries(feeds).map(([name, t]) => [`${i}_${name}`, t] as const)
 
 const trainedNames = ({ call }: FakeQuantizerCase): string[] => [

@@ -127,6 +127,13 @@ describe('addFunctionBodies', () => {
     expect([m.irVersion, m.opset('example')]).toEqual([8, 1])
   })
 
+  it('writes a body that imports no ai.onnx in the version of the model', () => {
+    const m = model('y = example::Next(x) z = Relu(x)')
+    const body = next.body?.replace('opset_import = ["": 17], ', '')
+    addFunctionBodies(m, defaultOps.extend([{ ...next, body }]))
+    expect(m.functions.map((f) => f.opsets.get(''))).toEqual([17])
+  })
+
   it('refuses a body that cannot be read or is of another operator', () => {
     const withBody = (body: string) => () =>
       addFunctionBodies(model('y = example::Next(x) z = Relu(x)'), defaultOps.extend([{ ...next, body }]))

@@ -7,7 +7,7 @@ const FUNCTIONS_IR = 8
 
 /**
  * Gives a model the bodies of the operators that it uses and that are ONNX functions, in place, so that every engine runs it.
- * Bodies that the model has already stay.
+ * Bodies that the model has already stay. A body that imports no ai.onnx is written in the model's version of it.
  * @returns whether the model changed.
  * @throws FewbitError CUSTOM_OP_BODY
  */
@@ -40,7 +40,8 @@ function missingBodies(model: Model, ops: OpRegistry): OpDef[] {
 }
 
 function functionOf(def: OpDef, model: Model): FunctionDef {
-  const body = parseBody(def)
+  const parsed = parseBody(def)
+  const body = { ...parsed, opsets: new Map([['', model.opset()], ...parsed.opsets]) }
   const taken = [...allGraphs(model)].flatMap((graph) => [...graph.nodes].map((node) => node.name))
   for (const node of body.graph.nodes) node.name = `${def.type}/${node.name || node.opType}`
   nameNodes(body.graph, new NamePool(taken))

@@ -24,6 +24,8 @@ const levelAttrs = {
   levels: attrs.floats(),
   thresholds: attrs.floats(),
   axes: attrs.ints([]),
+  /** Elements that are normalized together, and one less: what variances are divided by. */
+  count: attrs.float(1),
   degrees: attrs.float(1),
   ...GRADIENT_SCALE.attrs,
 }
@@ -35,9 +37,12 @@ const NORMALIZING = [
   'axes = Constant<value_ints = @INTS(axes)>()',
   'degrees = Constant<value_float = @FLOAT(degrees)>()',
   `epsilon = Constant<value_float = ${DEVIATION_EPSILON}>()`,
-  'mean = ReduceMean<keepdims = 1, noop_with_empty_axes = 1>(x, axes)',
+  'total = ReduceSum<keepdims = 1, noop_with_empty_axes = 1>(x, axes)',
+  'count = Constant<value_float = @FLOAT(count)>()',
+  'mean = Div(total, count)',
   'centred = Sub(x, mean)',
-  'energy = ReduceSumSquare<keepdims = 1, noop_with_empty_axes = 1>(centred, axes)',
+  'squares = Mul(centred, centred)',
+  'energy = ReduceSum<keepdims = 1, noop_with_empty_axes = 1>(squares, axes)',
   'variance = Div(energy, degrees)',
   'deviation = Sqrt(variance)',
   'denominator = Add(deviation, epsilon)',
@@ -67,7 +72,7 @@ export function levelOp(form: LevelForm): OpDef {
     'nearest = Gather(levels, index)',
     'y = Mul(nearest, step)',
   ]
-  const optional = ['axes = ints []', 'degrees = 1.0', ...GRADIENT_SCALE.header]
+  const optional = ['axes = ints []', 'count = 1.0', 'degrees = 1.0', ...GRADIENT_SCALE.header]
   return defineOp({
     ...{ type, domain: QAT_DOMAIN, since: [1], inputs, outputs: ['y'], attrs: levelAttrs, infer: likeInput },
     quant: QUANTIZER_TRAITS,

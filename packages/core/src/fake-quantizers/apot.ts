@@ -78,7 +78,8 @@ export const apot: FakeQuantizer<ApotOptions> = {
         levels: attribute.floats(padded(levels, 2 ** rounds, levels.at(-1) as number)),
         thresholds: attribute.floats(padded(thresholds, 2 ** rounds - 1, NEVER_REACHED)),
         ...gradientScaleAttribute(gradientScale, role),
-        ...(normalized ? { axes: attribute.ints(axes), degrees: attribute.float(Math.max(count - 1, 1)) } : {}),
+        ...(normalized ? { axes: attribute.ints(axes), count: attribute.float(count) } : {}),
+        ...(normalized ? { degrees: attribute.float(Math.max(count - 1, 1)) } : {}),
       },
     }
   },

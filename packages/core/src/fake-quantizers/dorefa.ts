@@ -1,8 +1,8 @@
-import { attribute, Tensor } from '../ir/index.ts'
+import { type Attribute, attribute, Tensor } from '../ir/index.ts'
 import { attrs } from '../ops/index.ts'
 import { broadcastable } from '../quant/index.ts'
 import { arithmeticOf } from './arithmetic.ts'
-import type { FakeQuantizer } from './define.ts'
+import type { FakeQuantizer, QuantizerContext } from './define.ts'
 import { powerOfTwoObstacle } from './learned-step.ts'
 import { normalizedOps } from './normalized-op.ts'
 import {
@@ -32,13 +32,18 @@ const EPSILON = 1e-5
 const DOREFA_OPS = normalizedOps({
   base: 'Dorefa',
   inputs: ['gain'],
-  attrs: { axes: attrs.ints([]) },
-  header: ['axes = ints []'],
+  attrs: { axes: attrs.ints([]), perm: attrs.ints([]), rows: attrs.ints([]), spread: attrs.ints([]) },
+  header: ['axes = ints []', 'perm = ints []', 'rows = ints []', 'spread = ints []'],
   lines: [
-    'axes = Constant<value_ints = @INTS(axes)>()',
     'tanh = Tanh(x)',
     'sizes = Abs(tanh)',
-    'largest = ReduceMax<keepdims = 1, noop_with_empty_axes = 1>(sizes, axes)',
+    // The maximum of each row by pooling, which means the same in every opset, as ReduceMax does not.
+    'ordered = Transpose<perm = @INTS(perm)>(sizes)',
+    'rows = Constant<value_ints = @INTS(rows)>()',
+    'table = Reshape(ordered, rows)',
+    'most = GlobalMaxPool(table)',
+    'spread = Constant<value_ints = @INTS(spread)>()',
+    'largest = Reshape(most, spread)',
     `epsilon = Constant<value_float = ${EPSILON}>()`,
     'denominator = Add(largest, epsilon)',
     'unit = Div(tanh, denominator)',
@@ -95,7 +100,7 @@ export const dorefa: FakeQuantizer<DorefaOptions> = {
         { name: 'zero_point', initial: Tensor.float32([], [params.zeroPoint[0] ?? 0]), trained: false },
         { name: 'gain', initial: tensor('gain', gains), trained: false },
       ],
-      attributes: { ...codeAttributes(spec), axes: attribute.ints(normalizedAxes(cx)) },
+      attributes: { ...codeAttributes(spec), ...layoutAttributes(cx) },
     }
   },
   toParams: uniformParams,
@@ -106,4 +111,18 @@ export const dorefa: FakeQuantizer<DorefaOptions> = {
       const gain = ofChannel(state, 'gain', p)
       return (x) => Math.fround(Math.fround(Math.tanh(x)) / denominator) * gain
     }),
+}
+
+/** How the operator finds the largest weight of each channel, or of all: channels to the front, the rest in a row, and back. */
+function layoutAttributes(cx: QuantizerContext): Record<string, Attribute> {
+  const axes = normalizedAxes(cx)
+  const dims = cx.shape ?? []
+  const kept = [...dims.keys()].filter((axis) => !axes.includes(axis))
+  const count = kept.reduce((n, axis) => n * Number(dims[axis]), 1)
+  return {
+    axes: attribute.ints(axes),
+    perm: attribute.ints([...kept, ...axes]),
+    rows: attribute.ints([1, count, -1]),
+    spread: attribute.ints(dims.map((d, axis) => (axes.includes(axis) ? 1 : Number(d)))),
+  }
 }

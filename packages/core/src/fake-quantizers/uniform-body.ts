@@ -12,10 +12,13 @@ export interface FunctionParts {
   readonly lines: readonly string[]
 }
 
-/** An ONNX function with output `y`, of ai.onnx 18. */
+/**
+ * An ONNX function with output `y`, in the model's version of ai.onnx: engines read bodies so, whatever they import. Every line has to mean
+ * the same from opset 13 on, which leaves out reductions other than ReduceSum.
+ */
 export function functionText({ type, inputs, required, optional = [], lines }: FunctionParts): string {
   const attributes = [`attributes = [${required.join(', ')}]`, ...optional].join(', ')
-  const header = `function ${QAT_DOMAIN}::${type} <opset_import = ["": 18], ${attributes}>`
+  const header = `function ${QAT_DOMAIN}::${type} <${attributes}>`
   return `${header} (${inputs.join(', ')}) => (y)\n{\n  ${lines.join('\n  ')}\n}`
 }
 

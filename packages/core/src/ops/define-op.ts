@@ -96,7 +96,10 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
    * scale and shift of a normalization, a slope, an addend of each channel.
    */
   readonly learned: readonly (LearnedRole | null)[]
-  /** The operator as an ONNX function in the text form, for engines that do not know it: `function mine::Op <…> (x) => (y) { … }`. */
+  /**
+   * The operator as an ONNX function in the text form, for engines that do not know it: `function mine::Op <…> (x) => (y) { … }`.
+   * Without an import of ai.onnx it takes the model's, and has to mean the same in every version.
+   */
   readonly body: string | undefined
   /** The operator in JavaScript, for engines that do not know it: all outputs from the inputs. Inputs left out are undefined. */
   readonly evaluate: Facet<

@@ -22,7 +22,12 @@ import {
 import { TARGETS } from '@fewbit/core/targets'
 import { type OptionSpec, type OptionValue, rng } from '@fewbit/core/util'
 import { gauss } from '../lcg-data.ts'
-import { type FakeQuantizerCase, type FakeQuantizerRun, runFakeQuantizers } from '../run-fake-quantizer.ts'
+import {
+  type FakeQuantizerCase,
+  type FakeQuantizerRun,
+  runFakeQuantizers,
+  runFakeQuantizersForward,
+} from '../run-fake-quantizer.ts'
 import { type ContractCheck, demand, demandEqual } from './contract.ts'
 
 /** What every fake-quantizer promises, of weights and of activations as far as it is for them. */
@@ -32,6 +37,7 @@ export function fakeQuantizerContract(quantizer: AnyFakeQuantizer, engine: Engin
     { name: 'has options that take their defaults, and all do something', run: () => subject.optionsMatter() },
     { name: 'calls operators that it lists, whose bodies can be read', run: () => subject.listsOperators() },
     { name: 'computes what is deployed', run: () => subject.computesWhatIsDeployed() },
+    { name: 'computes the same in every opset', run: () => subject.isOfEveryOpset() },
     { name: 'quantizes each channel as it would a tensor', run: () => subject.separatesChannels() },
     {
       name: 'has gradients that are finite and proportional to those that it gets',
@@ -54,6 +60,9 @@ const SPECS: readonly QuantSpec[] = [
   levels(4, true),
   levels(3, false),
 ]
+
+/** The oldest that networks with fake-quantizers are written in, some between, and the newest that is common. */
+const OPSETS = [13, 17, 18, 21]
 
 const DIMS = [4, 3, 3, 2] as const
 const COUNT = DIMS.reduce((n, d) => n * d, 1)
@@ -103,6 +112,15 @@ class Subject {
     })
     const runs = await this.#run(subjects)
     for (const [i, subject] of subjects.entries()) subject.isDeployed(runs[i]?.y ?? [])
+  }
+
+  /** An engine reads a function's nodes in the opset of the model. */
+  async isOfEveryOpset(): Promise<void> {
+    const subjects = this.#cases().map(({ role, spec }) => new Case(this.#choose(), role, spec).toRun(1))
+    const [old, ...later] = await Promise.all(
+      OPSETS.map((opset) => runFakeQuantizersForward(this.#engine, subjects, opset)),
+    )
+    for (const outputs of later) demandEqual(outputs, old, 'outputs in a later opset')
   }
 
   async separatesChannels(): Promise<void> {
