@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cloneModel, serializeModel } from '@fewbit/core/ir'
-import type { Certificate, Comparison } from '@fewbit/core/pipeline'
+import type { Certificate, Comparison, Speed } from '@fewbit/core/pipeline'
 import { PLANTED_FAULTS, plantedInputs, plantedNetwork } from '@fewbit/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readEmbedded } from '../../packages/report/src/embed.ts'
@@ -70,5 +70,17 @@ describe('fewbit compare', () => {
     expect((await fewbit('compare', float, quantized, '--data', data)).code).toBe(0)
     expect((await fewbit('compare', float, quantized, '--data', data, '--sqnr', '40')).code).toBe(3)
     expect((await fewbit('compare', float, quantized, '--data', data, '--sqnr', 'much')).code).toBe(2)
+  })
+})
+
+describe('fewbit speed', () => {
+  it('times both models on each engine, and says what runs on codes', async () => {
+    const few = ['--rounds', '1', '--budget', '0.01']
+    const { code, out } = await fewbit('speed', float, quantized, '--engines', 'node-cpu,wasm', ...few)
+    expect(code).toBe(0)
+    expect(out).toMatch(/node-cpu +\d+ .*s .*wasm +\d+ /s)
+    expect(out).toMatch(/kernels on codes \(QLinearConv/)
+    const json = JSON.parse((await fewbit('speed', float, quantized, ...few, '--json')).out) as Speed
+    expect(json.engines[0]?.float?.runs).toBeGreaterThanOrEqual(5)
   })
 })

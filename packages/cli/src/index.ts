@@ -100,6 +100,8 @@ export {
   type Sample,
   type Session,
   type Solver,
+  type Speed,
+  type SpeedOptions,
   switchQuantizers,
   TARGETS,
   type Target,
@@ -128,6 +130,7 @@ export {
   type SaveOptions,
   saveModel,
   tarImages,
+  traceKernels,
   type WeightsFile,
 } from '@fewbit/engine-node'
 export { loadPlugin } from './library/load-plugin.ts'

@@ -17,6 +17,7 @@ import { opsCommand } from './commands/ops.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
 import { recipeCommand } from './commands/recipe.ts'
+import { speedCommand } from './commands/speed.ts'
 import { targetsCommand } from './commands/targets.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { whyCommand } from './commands/why.ts'
@@ -36,6 +37,7 @@ const COMMANDS = [
   doctorCommand,
   verifyCommand,
   compareCommand,
+  speedCommand,
   whyCommand,
   lintCommand,
   exportCommand,

@@ -48,6 +48,9 @@ import {
   quantize as quantizeOn,
   type RunOptions,
   registriesWith,
+  type Speed,
+  type SpeedOptions,
+  speed as speedOn,
   type VerifyOptions,
   verify as verifyOn,
   type Why,
@@ -155,6 +158,13 @@ const COMPARE = {
   ...RUN,
 } satisfies OptionNames<CompareOptions>
 const VERIFY = { engines: true, models: true, ...COMPARE } satisfies OptionNames<VerifyOptions>
+const SPEED = {
+  engines: true,
+  data: true,
+  rounds: true,
+  budget: true,
+  ...RUN,
+} satisfies OptionNames<SpeedOptions>
 const LINT = { target: true, scheme: true, overrides: true, ...RUN } satisfies OptionNames<LintOptions>
 const EXPORT_MODEL = {
   name: true,
@@ -368,4 +378,13 @@ export async function compare(first: Model, second: Model, options: OverData<Com
 export async function verify(float: Model, quantized: Model, options: OverData<VerifyOptions>): Promise<Certificate> {
   checkOptions(options, VERIFY)
   return verifyOn(float, quantized, { ...withEngine(options), data: await datasetFor(options.data, float) })
+}
+
+/**
+ * Latency of a float and its quantized network on each engine, and why the quantized one is not faster where it is not.
+ * @throws FewbitError OPTION_UNKNOWN, SPEED_ENGINES, DATA_*.
+ */
+export async function speed(float: Model, quantized: Model, options: OverData<SpeedOptions>): Promise<Speed> {
+  checkOptions(options, SPEED)
+  return speedOn(float, quantized, { ...withEngine(options), data: await datasetFor(options.data, float) })
 }
