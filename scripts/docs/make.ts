@@ -5,6 +5,7 @@ import { TARGETS } from '@fewbit/core/targets'
 import { accuracyTable } from './accuracy.ts'
 import {
   algorithmTable,
+  arithmeticTable,
   fakeQuantizerFacts,
   fakeQuantizerTable,
   observerTable,
@@ -24,6 +25,7 @@ rewrite('docs/algorithms.md', algorithmTable())
 rewrite('docs/zoo.md', zooTable())
 rewrite('docs/fake-quantizers.md', fakeQuantizerTable())
 for (const info of describeFakeQuantizers()) rewrite(`docs/fake-quantizers/${info.name}.md`, fakeQuantizerFacts(info))
+rewrite('docs/integer.md', arithmeticTable())
 rewrite('docs/targets.md', targetsIndex())
 rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

@@ -1,6 +1,8 @@
 // The parts of docs/ that follow from registries.
+
 import { describeAlgorithms } from '@fewbit/core/algorithms'
 import { describeFakeQuantizers, type FakeQuantizerInfo } from '@fewbit/core/fake-quantizers'
+import { SCHEMES } from '@fewbit/core/integer'
 import { describeObservers } from '@fewbit/core/observers'
 import { defaultOps, describeOps, type OpDescription } from '@fewbit/core/ops'
 import { optimizePasses, PASSES, type Pass, quantizePreparePasses } from '@fewbit/core/passes'
@@ -86,6 +88,12 @@ export function zooTable(): string {
     names,
   ])
   return table(['network', '', 'input', 'preset', 'classes', 'parameters', 'multiply-accumulates', 'names of'], rows)
+}
+
+/** Every arithmetic that a network can be run in. */
+export function arithmeticTable(): string {
+  const rows = Object.values(SCHEMES).map(({ name, title, summary, source }) => [`\`${name}\``, title, summary, source])
+  return table(['name', 'hardware', 'how sums become codes', 'source'], rows)
 }
 
 const DOMAINS: readonly (readonly [string, string])[] = [

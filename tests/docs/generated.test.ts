@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { accuracyTable } from '../../scripts/docs/accuracy.ts'
 import {
   algorithmTable,
+  arithmeticTable,
   observerTable,
   operatorsPage,
   passTable,
@@ -33,6 +34,10 @@ describe('pages written by npm run docs', () => {
 
   it('hold every algorithm as it is registered', () => {
     expect(page('algorithms.md')).toBe(withTable(page('algorithms.md'), algorithmTable()))
+  })
+
+  it('hold every arithmetic of whole numbers', () => {
+    expect(page('integer.md')).toBe(withTable(page('integer.md'), arithmeticTable()))
   })
 
   it('hold every network of the zoo', () => {

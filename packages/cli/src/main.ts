@@ -17,6 +17,7 @@ import { opsCommand } from './commands/ops.ts'
 import { optimizeCommand } from './commands/optimize.ts'
 import { quantizeCommand } from './commands/quantize.ts'
 import { recipeCommand } from './commands/recipe.ts'
+import { runCommand } from './commands/run.ts'
 import { speedCommand } from './commands/speed.ts'
 import { targetsCommand } from './commands/targets.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -31,6 +32,7 @@ const COMMANDS = [
   inspectCommand,
   optimizeCommand,
   evaluateCommand,
+  runCommand,
   quantizeCommand,
   allocateCommand,
   analyzeCommand,

@@ -17,6 +17,11 @@ const DTYPES: Readonly<Record<string, DType>> = {
   '|b1': 'bool',
 }
 
+/** The other way around. */
+export const NUMPY_TYPES: Readonly<Partial<Record<DType, string>>> = Object.fromEntries(
+  Object.entries(DTYPES).map(([type, dtype]) => [dtype, type]),
+)
+
 export interface NpyHeader {
   readonly dtype: DType
   readonly dims: readonly number[]

@@ -28,6 +28,7 @@ import {
   evaluate as evaluateOn,
   exportModel as exportModelOn,
   type Inspection,
+  type IntegerReport,
   inspect as inspectModel,
   type Lint,
   type LintOptions,
@@ -46,8 +47,10 @@ import {
   type QuantizeOptions,
   type QuantizeResult,
   quantize as quantizeOn,
+  type RunIntegersOptions,
   type RunOptions,
   registriesWith,
+  runIntegers as runIntegersOn,
   type Speed,
   type SpeedOptions,
   speed as speedOn,
@@ -85,6 +88,13 @@ const EVALUATE = {
   load: true,
   ...RUN,
 } satisfies OptionNames<EvaluateOptions>
+const RUN_INTEGERS = {
+  data: true,
+  scheme: true,
+  samples: true,
+  onCodes: true,
+  ...RUN,
+} satisfies OptionNames<RunIntegersOptions>
 const ANALYZE = {
   data: true,
   samples: true,
@@ -331,6 +341,15 @@ export async function why(model: Model, node: string, options: OnNode<PlanOption
 export async function evaluate(model: Model, options: OverData<EvaluateOptions>): Promise<Evaluation> {
   checkOptions(options, EVALUATE)
   return evaluateOn(model, { ...withEngine(options), data: await datasetFor(options.data, model) })
+}
+
+/**
+ * Runs a quantized network in whole numbers, as one kind of hardware does, and compares every layer with the engine's run of the same file.
+ * @throws FewbitError OPTION_UNKNOWN, INTEGER_*, DATA_*; the signal's reason when aborted.
+ */
+export async function runIntegers(model: Model, options: OverData<RunIntegersOptions>): Promise<IntegerReport> {
+  checkOptions(options, RUN_INTEGERS)
+  return runIntegersOn(model, { ...withEngine(options), data: await datasetFor(options.data, model) })
 }
 
 /**

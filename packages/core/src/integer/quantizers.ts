@@ -66,7 +66,8 @@ function requantizerInNodes(quantizer: Node, clip: Node | undefined): Requantize
 /** More than the nodes of the longest rounding. */
 const LONGEST_CHAIN = 10
 
-function endOfNodes(head: Node): Codes | undefined {
+/** Where a fake quantizer ends that is written as float nodes and begins with this one. */
+export function endOfNodes(head: Node): Codes | undefined {
   let node: Node | undefined = head
   for (let i = 0; node && i < LONGEST_CHAIN; i++) {
     node = node.outputs[0]?.consumers()[0]

@@ -1,5 +1,6 @@
 import { asTensor, type Node, Tensor } from '../../ir/index.ts'
 import { bytesOf, type DType, dtypeInfo, integerRange } from '../../util/index.ts'
+import { CODE_RANGE, type CodeRange } from './pairs-from-nodes.ts'
 import type { Grid } from './scheme.ts'
 
 /** Codes, one element each: sub-byte codes are not packed. */
@@ -59,7 +60,8 @@ export function gridOf(node: Node): Grid | undefined {
   const range = integerRange(dtype)
   if (!range || !isCodeType(dtype)) return undefined
   const zeroPoint = zero?.constant?.numbers()[0] ?? 0
-  return { dtype, scale: scale.constant.numbers()[0] as number, zeroPoint, ...range }
+  const narrower = node.meta.get(CODE_RANGE) as CodeRange | undefined
+  return { dtype, scale: scale.constant.numbers()[0] as number, zeroPoint, ...(narrower ?? range) }
 }
 
 export const sameGrid = (a: Grid, b: Grid): boolean =>

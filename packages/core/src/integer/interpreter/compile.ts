@@ -6,6 +6,7 @@ import { codesOfTensor, gridOf, isCodeType, sameGrid } from './codes.ts'
 import { Islands } from './islands.ts'
 import { type Built, LAYERS, type Operand } from './layers/index.ts'
 import type { Coded, FloatNode, IntegerNetwork, Step } from './network.ts'
+import { pairsFromNodes } from './pairs-from-nodes.ts'
 import { nodesTakenIn, resultOf } from './results.ts'
 import type { Grid, Scheme } from './scheme.ts'
 
@@ -17,6 +18,7 @@ import type { Grid, Scheme } from './scheme.ts'
 export function compileIntegers(quantized: Model, scheme: Scheme, ops: OpRegistry = defaultOps): IntegerNetwork {
   const model = cloneModel(quantized)
   inferShapes(model, { ops })
+  pairsFromNodes(model)
   return new Compiler(model, scheme).network()
 }
 

@@ -1,3 +1,4 @@
+export { type SumBound, sumBounds } from './bounds.ts'
 export { type CodeArray, type CodeTensor, codesOfTensor, tensorOfCodes } from './codes.ts'
 export { compileIntegers } from './compile.ts'
 export { integerEngine } from './engine.ts'

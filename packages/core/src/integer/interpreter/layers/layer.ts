@@ -54,6 +54,8 @@ export interface SumFacts {
   readonly channels: number
   /** With what the input's zero point adds: the sum of raw codes starts here. */
   readonly bias: Int32Array
+  /** The bias in steps of the sum, as it was. */
+  readonly plainBias: Float64Array
   readonly input: Grid
   /** Subtracted from raw codes before they are multiplied. */
   readonly shift: number

@@ -44,7 +44,7 @@ export interface Prepared extends SumFacts {
 
 /**
  * Folds what is known before deployment into the bias: Σ w·(x − z) + b = Σ w·x + (b − z·Σ w).
- * (Li et al., MQBench, equation of integer-only inference in its appendix on hardware.)
+ * (Li et al., MQBench: Towards Reproducible and Deployable Model Quantization Benchmark, 2021.)
  * @returns the reason where the weights cannot be held.
  */
 export function prepareWeights(
@@ -75,7 +75,20 @@ export function prepareWeights(
   const shift = shiftOf(input)
   const folded = Int32Array.from(sums, (sum, c) => wrap((steps.whole[c] as number) - (input.zeroPoint - shift) * sum))
   const rest = steps.fractions ? { fractions: steps.fractions } : {}
-  return { weights, terms, stride, channels, bias: folded, input, shift, scales: scale, notes: steps.notes, ...rest }
+  const plainBias = steps.whole
+  return {
+    weights,
+    terms,
+    stride,
+    channels,
+    bias: folded,
+    plainBias,
+    input,
+    shift,
+    scales: scale,
+    notes: steps.notes,
+    ...rest,
+  }
 }
 
 /** Modulo 2^32: where the whole sum fits, what was folded may wrap on the way. */
@@ -100,8 +113,14 @@ function biasInSteps(
     const fractions = Float32Array.from({ length: channels }, (_, c) => at(real, c) / step(c))
     return { whole: new Float64Array(channels), fractions, notes: [] }
   }
-  const whole = codes?.codes.constant?.numbers()
-  if (whole) return { whole: Float64Array.from({ length: channels }, (_, c) => at(whole, c)), notes: [] }
+  const stored = codes?.codes.constant
+  if (codes && stored) {
+    const whole = stored.numbers()
+    // Codes of int32 are added as they are, whatever scale is stored; narrower ones are shifted to the sum's scale.
+    const ratio = (c: number): number => (stored.dtype === 'int32' ? 1 : at(codes.scale, c) / step(c))
+    const steps = Float64Array.from({ length: channels }, (_, c) => saturate(roundHalfEven(at(whole, c) * ratio(c))))
+    return { whole: steps, notes: [] }
+  }
   const given = value.constant?.numbers()
   if (!given) return 'its bias is computed while the model runs'
   const rounded = Float64Array.from({ length: channels }, (_, c) => saturate(roundHalfEven(at(given, c) / step(c))))

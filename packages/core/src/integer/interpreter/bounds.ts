@@ -1,0 +1,50 @@
+import type { SumFacts } from './layers/index.ts'
+import type { IntegerNetwork } from './network.ts'
+
+/** How far the sums of one layer can go, for any input. */
+export interface SumBound {
+  readonly node: string
+  readonly opType: string
+  /** Products in each sum. */
+  readonly terms: number
+  readonly lowest: number
+  readonly highest: number
+  /** Bits between the farthest sum and the end of int32; below 0 a sum can wrap. */
+  readonly headroomBits: number
+}
+
+/**
+ * Intervals of all sums: each weight meets the code that takes the sum farthest, codes being anywhere between the ends of their grid. A layer
+ * whose interval lies within int32 cannot wrap, whatever the order of its additions, because registers count modulo 2^32.
+ */
+export function sumBounds({ steps }: IntegerNetwork): SumBound[] {
+  return steps.flatMap((step) => {
+    if (step.kind !== 'layer' || !step.built.sums) return []
+    const { terms } = step.built.sums
+    const { lowest, highest } = intervalOf(step.built.sums)
+    const farthest = Math.max(-lowest, highest + 1)
+    const { name, opType } = step.node
+    return [{ node: name, opType, terms, lowest, highest, headroomBits: Math.log2(2 ** 31 / farthest) }]
+  })
+}
+
+/** Over all channels; sums of raw codes and the folded bias are those of centred codes and the bias, modulo 2^32. */
+function intervalOf({ weights, terms, stride, channels, input, plainBias }: SumFacts): {
+  lowest: number
+  highest: number
+} {
+  const [low, high] = [input.min - input.zeroPoint, input.max - input.zeroPoint]
+  let [lowest, highest] = [0, 0]
+  for (let c = 0; c < channels; c++) {
+    let [positive, negative] = [0, 0]
+    for (let k = 0; k < terms; k++) {
+      const w = weights[c * stride + k] as number
+      if (w > 0) positive += w
+      else negative += w
+    }
+    const bias = plainBias[c] as number
+    lowest = Math.min(lowest, bias + low * positive + high * negative)
+    highest = Math.max(highest, bias + high * positive + low * negative)
+  }
+  return { lowest, highest }
+}

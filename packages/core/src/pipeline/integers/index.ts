@@ -1,0 +1,8 @@
+export {
+  type IntegerReport,
+  type LayerAgreement,
+  type OutputAgreement,
+  type RunIntegersOptions,
+  runIntegers,
+  type SampleCodes,
+} from './run-integers.ts'
