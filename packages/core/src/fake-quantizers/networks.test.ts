@@ -1,12 +1,12 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import { readModel, serializeModel } from '../ir/index.ts'
+import { type Model, readModel, serializeModel } from '../ir/index.ts'
 import { convertQat, type Plugin, prepareQat } from '../pipeline/index.ts'
+import { qatTrainable, readQFloat } from '../qat/index.ts'
 import { apotLevels } from '../quant/index.ts'
 import { TARGETS } from '../targets/index.ts'
 import { must } from '../util/index.ts'
-import { FAKE_QUANTIZERS, type FakeQuantizerName } from './registry.ts'
 
 const engine = nodeEngine({ threads: 1 })
 const network = fixture('convolutional')
@@ -28,7 +28,6 @@ const withLevels: Plugin = {
   ],
 }
 
-const NAMES = (Object.keys(FAKE_QUANTIZERS) as FakeQuantizerName[]).filter((name) => name !== 'n2uq' && name !== 'apot')
 const prepare = (fakeQuantizer: string, weightQuantizer: string, target: string) =>
   prepareQat(network, {
     engine,
@@ -40,19 +39,22 @@ const prepare = (fakeQuantizer: string, weightQuantizer: string, target: string)
   })
 
 describe('a network with fake-quantizers', () => {
-  it.each([...NAMES.map((name) => [name, 'academic'] as const), ['apot', 'apot-4'] as const])(
-    'of %s computes what it is converted to on %s',
-    async (name, target) => {
-      const { roles } = FAKE_QUANTIZERS[name]
-      const activations = roles.includes('activation' as never) && name !== 'apot' ? name : 'lsq'
-      const qfloat = await prepare(activations, roles.includes('weight' as never) ? name : 'lsq', target)
-      expect(qfloat.record.quantizers.map(({ quantizer }) => quantizer.name)).toContain(name)
-      readModel(serializeModel(qfloat.model))
-      const { conversion } = await convertQat(qfloat, { engine, data, extensions: [withLevels] })
-      for (const { value, within } of must(conversion, 'conversion').outputs)
-        expect([value, within]).toEqual([value, 1])
-    },
-  )
+  it('of tables of levels computes what it is converted to, on a target that has them', async () => {
+    const qfloat = await prepare('lsq', 'apot', 'apot-4')
+    expect(qfloat.record.quantizers.map(({ quantizer }) => quantizer.name)).toContain('apot')
+    const { model, record } = readQFloat(readModel(serializeModel(qfloat.model)))
+    const { conversion } = await convertQat({ model, record }, { engine, data, extensions: [withLevels] })
+    for (const { value, within } of must(conversion, 'conversion').outputs) expect([value, within]).toEqual([value, 1])
+  })
+
+  it('rounds softly while it trains, and hard in evaluation', async () => {
+    const qfloat = await prepare('qdrop', 'soft-rounding', 'academic')
+    const hardness = (model: Model) =>
+      [...model.graph.nodes].flatMap((node) => node.attributes.get('hard')?.value ?? []).map(Number)
+    const { model, random } = qatTrainable(qfloat)
+    expect([new Set(hardness(qfloat.model)), new Set(hardness(model))]).toEqual([new Set([1]), new Set([0])])
+    expect(random?.length).toBeGreaterThan(0)
+  })
 
   it('refuses what the target cannot hold', async () => {
     await expect(prepare('n2uq', 'lsq', 'academic')).rejects.toThrow(/QAT_OBSTACLE.*thresholds/)

@@ -6,6 +6,7 @@ import {
   GraphBuilder,
   Model,
   Node,
+  parseFunction,
   type Shape,
   Tensor,
   tensorType,
@@ -157,6 +158,16 @@ describe('inferShapes of functions', () => {
     infer()
     expect(shapeOf(named)).toEqual(['N', 1, 1])
     expect(shapeOf(plain)).toEqual([1, 3, 4])
+  })
+
+  it('reads lists that constants of a body take from the caller', () => {
+    const { model, b, infer } = setup()
+    const text = `function local::Rows <opset_import = ["": 21], attributes = [rows]> (x) => (y) {
+      shape = Constant<value_ints = @INTS(rows)>() y = Reshape(x, shape) }`
+    model.functions.push(parseFunction(text))
+    const y = b.op('Rows', [b.input('x', tensorType('float32', [2, 6]))], { rows: ints([3, -1]) }, { domain: 'local' })
+    infer()
+    expect(shapeOf(y)).toEqual([3, 4])
   })
 
   it('stops at a function that calls itself', () => {

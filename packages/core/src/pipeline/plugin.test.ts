@@ -54,17 +54,20 @@ describe('registriesWith', () => {
   })
 
   it('adds fake-quantizers with their operators, of which those that they share with others count once', () => {
-    const op = { ...square, domain: 'example.qat' }
+    const op = { ...square, domain: 'fewbit.qat' }
     const mine = { ...lsq, name: 'mine', ops: [...lsq.ops, op] }
     const found = registriesWith([{ name: 'a', fakeQuantizers: [mine, { ...mine, name: 'other' }] }])
     expect(found.fakeQuantizers).toMatchObject({ lsq, mine, other: { name: 'other' } })
-    expect(found.ops.get('example.qat', 'Square')).toBe(op)
+    expect(found.ops.get('fewbit.qat', 'Square')).toBe(op)
     expect(registriesWith().ops.get('fewbit.qat', 'FakeQuantize')).toBe(lsq.ops[0])
     expect(codesOf([{ name: 'b', fakeQuantizers: [lsq] }])).toEqual([
       expect.stringMatching(/^PLUGIN_CONFLICT plugin "b" adds the fake-quantizer "lsq", which fewbit has/),
     ])
     expect(codesOf([{ name: 'c', fakeQuantizers: [{ ...mine, init: undefined }] }])).toEqual([
       expect.stringMatching(/^PLUGIN_INVALID .*fakeQuantizers.0.init/),
+    ])
+    expect(codesOf([{ name: 'd', fakeQuantizers: [{ ...mine, ops: [square] }] }])).toEqual([
+      expect.stringMatching(/^PLUGIN_INVALID .*fakeQuantizers.0.ops.0.domain/),
     ])
   })
 

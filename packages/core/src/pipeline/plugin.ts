@@ -2,7 +2,13 @@ import { z } from 'zod'
 import { ALGORITHM_STAGES, ALGORITHMS, type Algorithm } from '../algorithms/index.ts'
 import { parseBody } from '../engine/index.ts'
 import { EXPORTERS, type Exporter } from '../exporters/index.ts'
-import { type AnyFakeQuantizer, FAKE_QUANTIZERS, type FakeQuantizers, qatOps } from '../fake-quantizers/index.ts'
+import {
+  type AnyFakeQuantizer,
+  FAKE_QUANTIZERS,
+  type FakeQuantizers,
+  QAT_DOMAIN,
+  qatOps,
+} from '../fake-quantizers/index.ts'
 import { OBSERVERS, type Observer } from '../observers/index.ts'
 import { defaultOps, type OpDef, type OpRegistry } from '../ops/index.ts'
 import type { Target } from '../quant/index.ts'
@@ -95,7 +101,7 @@ const pluginSchema = z.strictObject({
         source: text,
         roles: z.array(z.enum(['weight', 'activation'])).min(1),
         options: record,
-        ops: z.array(operator).min(1),
+        ops: z.array(operator.extend({ domain: z.literal(QAT_DOMAIN) })).min(1),
         init: method,
         toParams: method,
       }),

@@ -2,8 +2,13 @@ import { type Attribute, attribute } from '../ir/index.ts'
 import { decodeUtf8, invariant } from '../util/index.ts'
 import type { AttributeRecord } from './record.ts'
 
-/** An attribute of a fake-quantizer's node as it stands in JSON. */
-export function attributeRecord(name: string, given: Attribute): AttributeRecord {
+/** Attributes of a fake-quantizer's node as they stand in JSON. */
+export const attributeRecords = (
+  attributes: Readonly<Record<string, Attribute>>,
+): Readonly<Record<string, AttributeRecord>> =>
+  Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, attributeRecord(name, value)]))
+
+function attributeRecord(name: string, given: Attribute): AttributeRecord {
   if (given.kind === 'float') return { kind: 'float', value: given.value }
   if (given.kind === 'int') return { kind: 'int', value: Number(given.value) }
   if (given.kind === 'string') return { kind: 'string', value: decodeUtf8(given.value) }

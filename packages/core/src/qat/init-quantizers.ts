@@ -8,7 +8,7 @@ import { asTensor, type Model, type Tensor, UniqueNames, type Value, valuesByNam
 import { channelLayout } from '../passes/index.ts'
 import { groupsOf, type ParamsTable, type QuantParams, type QuantPlan, type TensorPlan } from '../quant/index.ts'
 import { must } from '../util/index.ts'
-import { attributeRecord } from './attribute-record.ts'
+import { attributeRecords } from './attribute-record.ts'
 import type { QatContext } from './context.ts'
 import type { QuantizerChoice, QuantizerInputRecord, QuantizerRecord, QuantizerSite } from './record.ts'
 
@@ -73,12 +73,10 @@ export function recordOf(
     state.set(initializer, initial)
     return { name, initializer, trained, ...(decays ? { decays } : {}), ...(random ? { random } : {}) }
   })
-  const attributes = Object.entries(call.attributes).map(
-    ([name, value]) => [name, attributeRecord(name, value)] as const,
-  )
   return {
     ...{ group, role, spec: params.spec, quantizer: choice },
-    ...{ opType: call.op.type, attributes: Object.fromEntries(attributes), inputs, sites },
+    ...{ opType: call.op.type, attributes: attributeRecords(call.attributes), inputs, sites },
+    ...(call.training ? { trainingAttributes: attributeRecords(call.training) } : {}),
     ...{ enabled: true, observer: null, frozen: false },
   }
 }

@@ -83,7 +83,10 @@ export class QuantizerWriter {
   #node({ record, site }: Found, x: Value): Node {
     const inputs = record.inputs.map((input) => this.#input(input, site, x))
     const output = new GraphBuilder(this.#graph).value(dequantizedName(site.value), x.type)
-    const attributes = Object.entries(record.attributes).map(([name, value]) => [name, attributeOf(value)] as const)
+    const own = this.#form === 'training' ? record.trainingAttributes : undefined
+    const attributes = Object.entries({ ...record.attributes, ...own }).map(
+      ([name, value]) => [name, attributeOf(value)] as const,
+    )
     const opType = record.opType
     return new Node({
       opType,

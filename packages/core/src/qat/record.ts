@@ -68,6 +68,8 @@ export interface QuantizerRecord {
   /** Operator of the nodes, of domain `fewbit.qat`, and its attributes. */
   readonly opType: string
   readonly attributes: Readonly<Record<string, AttributeRecord>>
+  /** Attributes that are others while training. */
+  readonly trainingAttributes?: Readonly<Record<string, AttributeRecord>>
   /** In the order of the operator's inputs behind x. */
   readonly inputs: readonly QuantizerInputRecord[]
   /** Off: values pass as they are. */

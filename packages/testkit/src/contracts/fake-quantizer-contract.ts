@@ -4,6 +4,7 @@ import {
   type ChosenFakeQuantizer,
   chooseFakeQuantizer,
   obstacleOf,
+  QAT_DOMAIN,
   type QuantizerCall,
   type QuantizerRole,
   type QuantizerState,
@@ -92,7 +93,10 @@ class Subject {
   listsOperators(): void {
     const types = this.#quantizer.ops.map((op) => op.type)
     demandEqual(new Set(types).size, types.length, 'different operator types')
-    for (const op of this.#quantizer.ops) parseBody(op)
+    for (const op of this.#quantizer.ops) {
+      demandEqual(op.domain, QAT_DOMAIN, `domain of ${op.type}`)
+      parseBody(op)
+    }
     for (const { role, spec } of this.#cases()) {
       const { op, attributes } = new Case(this.#choose(), role, spec).call
       demand(this.#quantizer.ops.includes(op), () => `${op.type} is not among its operators`)

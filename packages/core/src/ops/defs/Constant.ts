@@ -39,6 +39,9 @@ function literal({ node, attrs: a }: InferContext<typeof attrs>): Tensor | undef
   const exact = node.attributes.get('value_int') ?? node.attributes.get('value_ints')
   if (exact?.kind === 'int') return Tensor.int64([], [exact.value])
   if (exact?.kind === 'ints') return Tensor.int64([exact.value.length], exact.value)
+  // Inside a function body, the caller's.
+  if (a.value_int !== undefined) return Tensor.int64([], [a.value_int])
+  if (a.value_ints !== undefined) return Tensor.int64([a.value_ints.length], a.value_ints)
   if (a.value_string !== undefined) return Tensor.strings([], [encodeUtf8(a.value_string)])
   if (a.value_strings !== undefined) return Tensor.strings([a.value_strings.length], a.value_strings.map(encodeUtf8))
   return undefined
