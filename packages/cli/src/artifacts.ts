@@ -45,7 +45,7 @@ export function checkPage(path: string, inputs: readonly string[]): void {
 }
 
 function refuseInput(path: string, input: string, option: string): void {
-  if (!existsSync(path) || realpathSync(path) !== realpathSync(input)) return
+  if (!existsSync(path) || !existsSync(input) || realpathSync(path) !== realpathSync(input)) return
   throw problem('OUTPUT_IS_INPUT', 'the result would replace the model that it is made from', {
     at: { option, file: path },
     fix: option === 'output' ? 'choose another path with -o' : `choose another path with --${option}`,

@@ -109,12 +109,39 @@ export {
   type Target,
   Tensor,
   type Tolerance,
+  type TrainMemory,
+  type TrainOptions,
+  type TrainQatOptions,
+  type TrainQatResult,
+  type TrainReport,
+  type TrainResult,
   type VerifiedEngine,
   type VerifyOptions,
   type Why,
   withTrained,
 } from '@fewbit/core'
 export { PRESETS, type PreprocessOptions, type PresetName, randomData } from '@fewbit/core/engine'
+export {
+  adam,
+  adamw,
+  constant,
+  cosine,
+  cosineDecay,
+  crossEntropy,
+  distillation,
+  graphLoss,
+  hinge,
+  linearDecay,
+  lp,
+  mse,
+  parseLoss,
+  parseOptimizer,
+  parseSchedule,
+  sgd,
+  stepDecay,
+  weightedSum,
+} from '@fewbit/core/training'
+export { parseAugmentations } from '@fewbit/core/training-data'
 export { type LoadWeightsOptions, loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
 export { buildZooModel, describeZoo, ZOO, type ZooInfo, type ZooName, type ZooOptions } from '@fewbit/core/zoo'
 export {
@@ -136,5 +163,6 @@ export {
   type WeightsFile,
 } from '@fewbit/engine-node'
 export { loadPlugin } from './library/load-plugin.ts'
+export * from './library/train.ts'
 export * from './library/verbs.ts'
 export { VERSION } from './version.ts'

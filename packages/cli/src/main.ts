@@ -20,6 +20,7 @@ import { recipeCommand } from './commands/recipe.ts'
 import { runCommand } from './commands/run.ts'
 import { speedCommand } from './commands/speed.ts'
 import { targetsCommand } from './commands/targets.ts'
+import { trainCommand } from './commands/train.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { whyCommand } from './commands/why.ts'
 import { zooCommand } from './commands/zoo.ts'
@@ -35,6 +36,7 @@ const COMMANDS = [
   runCommand,
   quantizeCommand,
   allocateCommand,
+  trainCommand,
   analyzeCommand,
   doctorCommand,
   verifyCommand,

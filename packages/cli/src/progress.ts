@@ -26,20 +26,42 @@ export async function progressView(console: Console): Promise<ProgressView> {
   return new TerminalView(console)
 }
 
+/** Seconds after which a stage that has more to say says so where nothing can be redrawn. */
+const NEWS = 30
+
 class LineView implements ProgressView {
   readonly #console: Console
   #samples = 0
+  #note: string | undefined
+  #told = 0
 
   constructor(console: Console) {
     this.#console = console
   }
 
   readonly onProgress = (event: ProgressEvent): void => {
-    if (event.state === 'start') this.#samples = 0
-    if (event.state === 'progress') this.#samples = event.done ?? 0
-    if (event.state !== 'end') return
-    const detail = this.#samples > 0 ? `, ${this.#samples} done` : ''
-    this.#console.err.write(`${event.stage}: ${seconds(event.seconds ?? 0)}${detail}\n`)
+    if (event.state === 'start') this.#start()
+    else if (event.state === 'progress') this.#progress(event)
+    else this.#end(event)
+  }
+
+  #start(): void {
+    this.#samples = 0
+    this.#note = undefined
+    this.#told = performance.now()
+  }
+
+  #progress({ stage, done = 0, total, note }: ProgressEvent): void {
+    this.#samples = done
+    this.#note = note
+    if (note === undefined || performance.now() - this.#told < 1000 * NEWS) return
+    this.#told = performance.now()
+    this.#console.err.write(`  ${stage}, ${done}/${total ?? '?'}: ${note}\n`)
+  }
+
+  #end({ stage, seconds: s = 0 }: ProgressEvent): void {
+    const detail = this.#note ?? (this.#samples > 0 ? `${this.#samples} done` : undefined)
+    this.#console.err.write(`${stage}: ${seconds(s)}${detail === undefined ? '' : `, ${detail}`}\n`)
   }
 
   async finish(): Promise<void> {}
@@ -89,6 +111,7 @@ class StageLine {
 class TerminalView implements ProgressView {
   readonly #console: Console
   #running: StageLine | undefined
+  #note: string | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(console: Console) {
@@ -109,6 +132,7 @@ class TerminalView implements ProgressView {
 
   #start(stage: string): void {
     const line = new StageLine(stage)
+    this.#note = undefined
     // A stage may fail before its line is drawn.
     line.ended.catch(() => undefined)
     // One after the other: two lists on the screen would overwrite each other's lines, and the logger of the second would
@@ -127,13 +151,14 @@ class TerminalView implements ProgressView {
     return list.run()
   }
 
-  #update({ stage, done = 0, total }: ProgressEvent): void {
-    if (this.#running) this.#running.title = `${stage}  ${bar(done, total)}`
+  #update({ stage, done = 0, total, note }: ProgressEvent): void {
+    this.#note = note
+    if (this.#running) this.#running.title = `${stage}  ${bar(done, total)}${note === undefined ? '' : `  ${note}`}`
   }
 
   #end({ stage, seconds: s = 0 }: ProgressEvent): void {
     if (!this.#running) return
-    this.#running.title = `${stage}  ${seconds(s)}`
+    this.#running.title = `${stage}  ${seconds(s)}${this.#note === undefined ? '' : `  ${this.#note}`}`
     this.#running.end(false)
     this.#running = undefined
   }

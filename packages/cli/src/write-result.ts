@@ -4,7 +4,7 @@ import { type Destination, type Written, writeExport } from './artifacts.ts'
 
 /** A backend that reads no ONNX is simulated by one, which `evaluate` and `analyze` take. */
 export async function writeResult(
-  result: QuantizeResult,
+  result: Pick<QuantizeResult, 'model' | 'plan'> & { readonly recipe?: QuantizeResult['recipe'] },
   exported: Export,
   destination: Destination,
 ): Promise<Written> {

@@ -12,6 +12,7 @@ import {
   type ParameterGroup,
   type Schedule,
   sgd,
+  type Trainable,
 } from '../../training/index.ts'
 import type { TrainingData } from '../../training-data/index.ts'
 import { type Diagnostics, problem } from '../../util/index.ts'
@@ -35,6 +36,8 @@ export interface TrainSettings {
 const BATCH = 128
 /** Learning rates of a batch of 128; other batches in proportion (Goyal et al. 2017, arXiv:1706.02677). */
 const RATES = { scratch: 0.1, tune: 0.02, quantized: 0.01 } as const
+/** Without BatchNormalization on batches, as where it is folded into layers, the loss is that much steeper. */
+const UNNORMALIZED = 0.1
 const EPOCHS = 10
 
 /**
@@ -43,7 +46,7 @@ const EPOCHS = 10
  */
 export function settingsFor(
   kind: 'tune' | 'quantized',
-  model: Model,
+  { model, trainable }: { readonly model: Model; readonly trainable: Trainable },
   data: TrainingData,
   options: TrainOptions,
   found: Diagnostics,
@@ -54,7 +57,7 @@ export function settingsFor(
   checkAnswers(loss, data)
   checkClasses(model, data)
   const batchSize = data.batchSize(fixedBatch(model, options, found) ?? options.batchSize ?? BATCH)
-  const lr = options.lr ?? (RATES[options.fromScratch ? 'scratch' : kind] * batchSize * accumulate) / BATCH
+  const lr = options.lr ?? (rateOf(kind, options, trainable) * batchSize * accumulate) / BATCH
   return {
     loss,
     optimizer: options.optimizer ?? sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),
@@ -64,6 +67,10 @@ export function settingsFor(
     seed,
     ...lengthOf(data, batchSize, options),
   }
+}
+
+function rateOf(kind: 'tune' | 'quantized', { fromScratch }: TrainOptions, { updates }: Trainable): number {
+  return RATES[fromScratch ? 'scratch' : kind] * (updates.size > 0 ? 1 : UNNORMALIZED)
 }
 
 function lengthOf(data: TrainingData, batchSize: number, options: TrainOptions) {

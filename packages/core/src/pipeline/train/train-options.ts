@@ -19,7 +19,8 @@ export interface TrainOptions extends RunOptions {
   /** Batches that make one step. Default 1. */
   readonly accumulate?: number
   /**
-   * Highest learning rate. Default: `0.02 · batch / 128`, with 0.1 from scratch and 0.01 with fake-quantizers; accumulated batches count as one.
+   * Highest learning rate. Default: `0.02 · batch / 128`, with 0.1 from scratch and 0.01 with fake-quantizers, and a tenth of it where no
+   * BatchNormalization works on batches. Accumulated batches count as one.
    */
   readonly lr?: number
   /** Default: distillation from a teacher; cross-entropy where samples have labels; squared differences where they have targets. */

@@ -51,10 +51,12 @@ const COMPARED_SAMPLES = 128
 export async function trainQat(model: Model, options: TrainQatOptions): Promise<TrainQatResult> {
   const run = new Run(options)
   const data = await readRunData(model, options, run)
-  const settings = settingsFor('quantized', model, data.data, options, run.diagnostics)
   const float = isQFloat(model) ? undefined : await scoresOf(model, data.evaluation, options, run)
   const { qfloat, diagnostics } = await prepared(model, data, options, run)
-  const { state, report } = await trainSubject(subjectOf(model, qfloat, run), data, settings, options, run)
+  const subject = subjectOf(model, qfloat, run)
+  const { trainable } = subject
+  const settings = settingsFor('quantized', { model, trainable }, data.data, options, run.diagnostics)
+  const { state, report } = await trainSubject(subject, data, settings, options, run)
   const trained = withTrained(qfloat, state)
   stampTraining(trained.model, report.recipe)
   const compared = data.evaluation ?? data.data.asDataset(COMPARED_SAMPLES)

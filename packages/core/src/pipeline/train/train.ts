@@ -31,7 +31,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
     facts: { model: structuralHash(model), batchNorm },
   }
   const data = await readRunData(model, options, run)
-  const settings = settingsFor('tune', model, data.data, options, run.diagnostics)
+  const settings = settingsFor('tune', { model, trainable: subject.trainable }, data.data, options, run.diagnostics)
   await lookAtData(model, data.data, options, run)
   const { state, report } = await trainSubject(subject, data, settings, options, run)
   const trained = subject.modelWith(state)

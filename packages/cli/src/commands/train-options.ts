@@ -1,0 +1,109 @@
+import type { Model } from '@fewbit/core/ir'
+import type { TrainOptions, TrainQuantization } from '@fewbit/core/pipeline'
+import type { BatchNormName } from '@fewbit/core/qat'
+import { parseLoss, parseOptimizer, parseSchedule } from '@fewbit/core/training'
+import { parseAugmentations } from '@fewbit/core/training-data'
+import { problem } from '@fewbit/core/util'
+import { loadModel } from '@fewbit/engine-node'
+import { constrainedBytes } from '../available-memory.ts'
+import type { CommandContext } from '../command.ts'
+import { openData } from '../data-flags.ts'
+import { planOptions } from './quantize-options.ts'
+import type { TrainFlags } from './train-flags.ts'
+
+const SEED = 1
+
+/** What `train` and `trainQat` take, from flags. */
+export async function trainOptions(cx: CommandContext, model: Model, flags: TrainFlags): Promise<TrainOptions> {
+  const { evalData, evalSamples, metric } = flags
+  // What is written wrongly is said before anything is read.
+  const course = await courseOf(flags)
+  const scored = evalData === undefined ? undefined : await openData(evalData, model, flags, cx, evalSamples)
+  return {
+    ...cx.run,
+    data: await openData(flags.data, model, flags, cx, flags.samples),
+    ...(scored && { evaluation: { data: scored, ...(metric && { metrics: metric }) } }),
+    ...course,
+    ...(flags.zoo !== undefined && { fromScratch: true }),
+    ...given({ checkpointSteps: flags.checkpointSteps, resume: flags.resume }),
+    seed: flags.seed ?? SEED,
+    maxBytes: constrainedBytes() / 2,
+  }
+}
+
+/** How it is trained, without data. */
+async function courseOf(flags: TrainFlags): Promise<Partial<TrainOptions>> {
+  const { ema, earlyStop, freeze, augment, loss, optimizer, schedule, teacher } = flags
+  const { epochs, maxSteps, batch, accumulate, lr, clipNorm } = flags
+  return {
+    ...given({ epochs, maxSteps, batchSize: batch, accumulate, lr, clipNorm }),
+    ...(loss !== undefined && { loss: parseLoss(loss) }),
+    ...(optimizer !== undefined && { optimizer: parseOptimizer(optimizer) }),
+    ...(schedule !== undefined && { schedule: parseSchedule(schedule) }),
+    ...(augment !== undefined && { augment: parseAugmentations(augment) }),
+    ...(ema !== undefined && { ema: { decay: ema } }),
+    ...(earlyStop !== undefined && { earlyStop: { patience: earlyStop } }),
+    ...(freeze && { groups: freeze.map((match) => ({ match, frozen: true })) }),
+    ...(teacher !== undefined && { teacher: await loadModel(teacher) }),
+  }
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+const given = <T extends object>(values: T): Given<T> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Given<T>
+
+/** @throws FewbitError QAT_BATCH_NORM for a strategy of the other kind of training. */
+export function floatBatchNorm({ batchNorm }: TrainFlags): Pick<TrainOptions, 'batchNorm'> {
+  if (batchNorm === undefined) return {}
+  if (batchNorm === 'batch' || batchNorm === 'fixed') return { batchNorm }
+  throw problem('QAT_BATCH_NORM', `"${batchNorm}" is for training with fake-quantizers`, {
+    at: { option: 'batch-norm' },
+    fix: 'add --qat, or choose batch or fixed',
+  })
+}
+
+/** Flags that say how a network is quantized. */
+const PLANNED = [
+  ...['target', 'scheme', 'observer', 'weightObserver', 'perTensor', 'smallLayers', 'dispatch', 'tails', 'edgeBits'],
+  ...['floatNodes', 'activations', 'override', 'weightQuantizer', 'calibrationSamples'],
+] as const
+
+/**
+ * How the network is quantized while it trains; undefined where no flag says anything about it.
+ * @throws FewbitError QAT_MISSING for such flags without `--qat`.
+ */
+export function quantizationOf(cx: CommandContext, flags: TrainFlags): TrainQuantization | undefined {
+  const { qat, qatPreset, weightQuantizer, batchNorm, calibrationSamples: samples, observer } = flags
+  if (qat === undefined && qatPreset === undefined) {
+    const unused = PLANNED.find((name) => name in flags)
+    if (unused !== undefined) throw withoutQat(unused)
+    return undefined
+  }
+  const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, ...plan } = planOptions(cx, flags)
+  const { seed: _r, algorithms: _a, floatWorst: _f, ...how } = plan
+  return {
+    ...how,
+    ...(qatPreset !== undefined && { preset: qatPreset }),
+    ...(typeof qat === 'string' && { fakeQuantizer: qat }),
+    ...(weightQuantizer !== undefined && { weightQuantizer }),
+    ...(batchNorm !== undefined && { batchNorm: qatBatchNorm(batchNorm) }),
+    calibration: given({ samples, observer }),
+  }
+}
+
+function qatBatchNorm(name: string): BatchNormName {
+  if (name !== 'batch' && name !== 'fixed') return name as BatchNormName
+  throw problem('QAT_BATCH_NORM', `"${name}" is for training without fake-quantizers`, {
+    at: { option: 'batch-norm' },
+    fix: name === 'fixed' ? 'choose freeze' : 'leave it out',
+  })
+}
+
+function withoutQat(flag: string): Error {
+  const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  return problem('QAT_MISSING', `--${name} says how to quantize, and float training does not`, {
+    at: { option: name },
+    fix: 'add --qat, or quantize the trained network afterwards with fewbit quantize',
+  })
+}

@@ -1,0 +1,136 @@
+import type { Model } from '@fewbit/core/ir'
+import {
+  exportArtifacts,
+  recipeOfModel,
+  stampTraining,
+  type TrainOptions,
+  type TrainQatOptions,
+  type TrainQatResult,
+  type TrainResult,
+  train,
+  trainQat,
+} from '@fewbit/core/pipeline'
+import { isQFloat } from '@fewbit/core/qat'
+import { type Diagnostic, problem } from '@fewbit/core/util'
+import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
+import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
+import type { Command } from 'commander'
+import { artifactName, type Destination, destinationFor, formsFor } from '../artifacts.ts'
+import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
+import { renderTraining } from '../render/training.ts'
+import { checkpointFile, checkpointPath, qfloatPath } from '../train-memory.ts'
+import { writeResult } from '../write-result.ts'
+import { type TrainFlags, withTrainFlags } from './train-flags.ts'
+import { floatBatchNorm, quantizationOf, trainOptions } from './train-options.ts'
+
+const body: CommandBody<[string | undefined, TrainFlags]> = async (cx, file, given) => {
+  const { model, name, flags } = await networkOf(file, given)
+  const quantization = quantizationOf(cx, flags)
+  const isQuantized = quantization !== undefined || isQFloat(model)
+  const destination = destinationFor(flags.output, file ?? name)
+  if (destination.kind === 'folder' && !isQuantized) throw noFile(flags.output, name)
+  const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output))
+  checkWritable(checkpoint.name)
+  const options = { ...(await trainOptions(cx, model, flags)), memory: checkpoint }
+  try {
+    const result = isQuantized
+      ? await quantized(cx, model, { ...options, ...(quantization && { quantization }) }, { destination, name })
+      : await float(model, { ...options, ...floatBatchNorm(flags) }, destination.path)
+    if (!flags.keepCheckpoint) checkpoint.remove()
+    return result
+  } catch (error) {
+    if (checkpoint.exists()) tellOf(checkpoint.name, cx)
+    throw error
+  }
+}
+
+const tellOf = (checkpoint: string, { console }: CommandContext): void => {
+  console.err.write(`a checkpoint stands in ${checkpoint}: with --resume the same command goes on from there\n`)
+}
+
+interface Network {
+  readonly model: Model
+  readonly name: string
+  /** With the preprocessing that a network of the zoo is made for. */
+  readonly flags: TrainFlags
+}
+
+/** @throws FewbitError TRAIN_NETWORK unless there is one of a file and a name of the zoo. */
+async function networkOf(file: string | undefined, flags: TrainFlags): Promise<Network> {
+  const { zoo, classes, seed } = flags
+  if (file !== undefined && zoo === undefined) return { model: await loadModel(file), name: artifactName(file), flags }
+  if (file !== undefined || zoo === undefined) {
+    throw problem('TRAIN_NETWORK', 'training needs one network: a file, or a name of the zoo', {
+      at: { option: 'zoo' },
+      fix: 'write fewbit train model.onnx …, or fewbit train --zoo resnet20 …',
+    })
+  }
+  const { preset } = zooEntry(zoo)
+  const options = { ...(classes !== undefined && { classes }), ...(seed !== undefined && { seed }) }
+  const model = buildZooModel(zoo as ZooName, options)
+  return { model, name: zoo, flags: { ...(preset && { preset }), ...flags } }
+}
+
+const noFile = (output: string, name: string): Error =>
+  problem('OUTPUT_KIND', 'a trained float network is one file', {
+    at: { option: 'output', file: output },
+    fix: `name it: -o ${output.replace(/[/\\]+$/, '')}/${name}.onnx`,
+  })
+
+async function float(model: Model, options: TrainOptions, path: string): Promise<CommandResult> {
+  const result = await train(model, options)
+  await saveModel(result.model, path)
+  return reported(result, [path], result.diagnostics)
+}
+
+async function quantized(
+  cx: CommandContext,
+  model: Model,
+  options: TrainQatOptions,
+  { destination, name }: { readonly destination: Destination; readonly name: string },
+): Promise<CommandResult> {
+  const forms = formsFor(destination, undefined, cx.run)
+  const result = await trainQat(model, options)
+  const exported = exportArtifacts({ ...result, recipe: recipeOfModel(result.model) }, { ...forms, name })
+  for (const artifact of exported.artifacts)
+    if (artifact.kind === 'model') stampTraining(artifact.model, result.report.recipe)
+  const written = await writeResult(result, exported, destination)
+  const beside = qfloatPath(destination.path)
+  await saveModel(result.qfloat.model, beside)
+  const diagnostics = [...result.diagnostics, ...exported.diagnostics, ...written.diagnostics]
+  return reported(result, [written.output, beside], diagnostics)
+}
+
+function reported(
+  result: TrainResult | TrainQatResult,
+  files: readonly string[],
+  diagnostics: readonly Diagnostic[],
+): CommandResult {
+  const peakMemory = process.resourceUsage().maxRSS * 1024
+  const { report } = result
+  const conversion = 'conversion' in result ? result.conversion : undefined
+  const json = { files, report: { ...report, peakMemory }, ...(conversion && { conversion }), diagnostics }
+  return { json, text: renderTraining({ report, conversion, files, peakMemory, diagnostics }) }
+}
+
+const EXAMPLES = `
+Examples:
+  fewbit train --zoo resnet20 --data train/ --eval-data test/ --epochs 30 --augment crop:pad=4,flip -o float.onnx
+  fewbit train model.onnx --data train.tar.gz --eval-data test.tar.gz --preset cifar10 --epochs 3 -o tuned.onnx
+  fewbit train model.onnx --data train/ --eval-data test/ --preset imagenet --qat lsq --scheme w4a4 --target academic -o q.onnx
+  fewbit train small.onnx --data train/ --teacher large.onnx --loss '0.3*cross-entropy + 0.7*distillation' -o small2.onnx
+  fewbit train q.qfloat.onnx --data train/ --eval-data test/ --epochs 1 --lr 1e-4 -o q2.onnx`
+
+export function trainCommand(program: Command, invocation: Invocation): void {
+  const command = program
+    .command('train')
+    .summary('train a network in float or with fake-quantizers')
+    .description(
+      'Trains from scratch, tunes a float network, or trains with fake-quantizers and writes the quantized network. A run that is stopped goes on with --resume.',
+    )
+    .argument('[model]', 'ONNX file: float, or with fake-quantizers that an earlier run has left')
+    .requiredOption('-o, --output <path>', 'a .onnx file; with --qat also a folder for all that the backend reads')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', EXAMPLES)
+  withTrainFlags(command, invocation).action(action(invocation, body))
+}
