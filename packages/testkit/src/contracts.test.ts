@@ -8,6 +8,8 @@ import { planQuantization, type TensorPlan } from '@fewbit/core/quant'
 import { onnxruntime, TARGETS } from '@fewbit/core/targets'
 import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
+// PyTorch's gradients of all cases; `npm run bench:peers:gradients -- --golden` writes them anew.
+import golden from './contracts/gradient-peers.json.golden?raw'
 import {
   algorithmContract,
   type ContractCheck,
@@ -17,11 +19,13 @@ import {
   gradientContract,
   observerContract,
   opContract,
+  type PeerGradients,
   passContract,
   targetContract,
 } from './index.ts'
 
 const engine = nodeEngine({ threads: 1 })
+const peers: PeerGradients = JSON.parse(golden)
 
 describe('operators', () => {
   it.each([...defaultOps].map((def) => [`${def.domain}::${def.type}`, def] as const))('%s', async (_, def) => {
@@ -33,7 +37,11 @@ const DIFFERENTIABLE = [...defaultOps].filter((def) => def.grad && def.domain ==
 
 describe('gradients', () => {
   it.each(DIFFERENTIABLE.map((def) => [def.type, def] as const))('%s', async (_, def) => {
-    for (const check of gradientContract(def, engine)) await check.run()
+    for (const check of gradientContract(def, engine, peers)) await check.run()
+  })
+  it('are those of PyTorch in every case', () => {
+    const cases = Object.values(GRADIENT_CASES).flat()
+    expect(cases.filter(({ text }) => !peers[text])).toEqual([])
   })
   it('have no cases without a rule', () => {
     const known = DIFFERENTIABLE.map((def) => def.type)

@@ -204,6 +204,19 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
   Pad: [
     { text: '(float32[3,4] x, float32[] fill) => (y) <int64[4] p = {1, 0, 2, -1}> { y = Pad(x, p, fill) }' },
     { text: '(float32[3,4] x) => (y) <int64[2] p = {1, 2}, int64[1] a = {1}> { y = Pad(x, p, "", a) }' },
+    { text: '(float32[3,4] x) => (y) <int64[4] p = {2, 1, 1, 3}> { y = Pad<mode = "reflect">(x, p) }' },
+    { text: '(float32[1,2,3,4] x) => (y) <int64[8] p = {0, 0, 2, 1, 0, 0, 0, 5}> { y = Pad<mode = "edge">(x, p) }' },
+    {
+      text: '(float32[3,4] x) => (y) <int64[2] p = {3, 2}, int64[1] a = {-1}> { y = Pad<mode = "wrap">(x, p, "", a) }',
+    },
+  ],
+  Einsum: [
+    one('float32[2,3] x, float32[3,4] z', 'Einsum<equation = "ij,jk->ik">(x, z)'),
+    one('float32[2,3,4] x, float32[2,4,5] z', 'Einsum<equation = "bij,bjk">(x, z)'),
+    one('float32[2,3,4] x, float32[3,1] z', 'Einsum<equation = "...ij,ij->...i">(x, z)'),
+    one('float32[2,1,4] x, float32[3,4] z', 'Einsum<equation = "a...,...->a...">(x, z)'),
+    one('float32[2,3] x, float32[4] z, float32[3] w', 'Einsum<equation = "ij,k,j->kj">(x, z, w)'),
+    one('float32[2,3,4] x', 'Einsum<equation = "ijk->ki">(x)'),
   ],
   Gather: [
     { text: '(float32[4,3] x) => (y) <int64[2,2] i = {0, 3, 3, -1}> { y = Gather(x, i) }' },
@@ -230,6 +243,9 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
     resize('mode = "linear"', '[1,2,3,4]', '1, 1, 2, 2.5'),
     resize('mode = "linear", coordinate_transformation_mode = "align_corners"', '[1,2,4,3]', '1, 1, 2, 0.7'),
     resize('mode = "linear", coordinate_transformation_mode = "pytorch_half_pixel"', '[1,2,4,3]', '1, 1, 0.5, 3'),
+    resize('mode = "cubic"', '[1,2,4,3]', '1, 1, 1.7, 2.5'),
+    resize('mode = "cubic", cubic_coeff_a = -0.5, exclude_outside = 1', '[1,1,5,4]', '1, 1, 0.6, 2'),
+    resize('mode = "cubic", coordinate_transformation_mode = "align_corners"', '[1,1,4,5]', '1, 1, 2, 0.8'),
     {
       text: `(float32[1,2,3,5] x) => (y) <float32[0] none = {}, int64[4] s = {1, 2, 7, 4}> {
         y = Resize<mode = "linear", coordinate_transformation_mode = "asymmetric">(x, none, none, s) }`,

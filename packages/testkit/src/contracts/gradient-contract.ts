@@ -1,10 +1,10 @@
-import { pullBack, readyToDifferentiate } from '@fewbit/core/autodiff'
-import type { Engine, Feeds, Session } from '@fewbit/core/engine'
-import { asTensor, GraphBuilder, type Model, parseModel, Tensor, type Value } from '@fewbit/core/ir'
-import { defaultOps, type OpDef } from '@fewbit/core/ops'
+import type { Engine, Session } from '@fewbit/core/engine'
+import { Tensor } from '@fewbit/core/ir'
+import type { OpDef } from '@fewbit/core/ops'
 import { FewbitError, type Rng, rng } from '@fewbit/core/util'
 import { type ContractCheck, demand } from './contract.ts'
 import { GRADIENT_CASES, type GradientCase } from './gradient-cases.ts'
+import { type GradientTask, gradientTask, type Precision } from './gradient-task.ts'
 
 /**
  * Step and tolerance of central differences. Their error is h²/6 of a third derivative plus what rounding of the outputs leaves of
@@ -14,114 +14,90 @@ const PRECISIONS = {
   float64: { step: 1e-4, tolerance: 1e-6 },
   float32: { step: 4e-3, tolerance: 3e-3 },
 } as const
-type Precision = keyof typeof PRECISIONS
 
 const DIRECTIONS = 2
 
 /**
- * What every gradient promises: it is the derivative of what the engine computes, by each input alone along random directions. A
- * wrong gradient is orthogonal to a random direction with probability zero.
+ * Two numbers of a gradient as PyTorch computes it, in float32 where it is wider: its product with cos(0), cos(1), … and its norm. A wrong
+ * gradient agrees in both with probability zero.
  */
-export function gradientContract(def: OpDef, engine: Engine): ContractCheck[] {
+export type Fingerprint = readonly [dot: number, norm: number]
+
+/** By case and input. */
+export type PeerGradients = Readonly<Record<string, Readonly<Record<string, Fingerprint>>>>
+
+/** Rounding in float32, of the fingerprint as well. */
+const PEER_TOLERANCE = 1e-4
+
+/**
+ * What every gradient promises: it is the derivative of what the engine computes, by each input alone along random directions, and that of
+ * PyTorch where its figures are known. A wrong gradient is orthogonal to a random direction with probability zero.
+ */
+export function gradientContract(def: OpDef, engine: Engine, peers: PeerGradients = {}): ContractCheck[] {
   const cases = GRADIENT_CASES[def.type] ?? []
   const missing = { name: 'has cases', run: () => demand(cases.length > 0, () => `${def.type} has no gradient case`) }
-  const checks = cases.map((c) => ({ name: `is the derivative of ${c.text}`, run: () => isDerivative(c, engine) }))
+  const checks = cases.map((c) => ({
+    name: `is the derivative of ${c.text}`,
+    run: () => isDerivative(c, engine, peers),
+  }))
   return [missing, ...checks]
 }
 
-async function isDerivative(c: GradientCase, engine: Engine): Promise<void> {
-  if (c.single) return compare(c, engine, 'float32')
+async function isDerivative(c: GradientCase, engine: Engine, peers: PeerGradients): Promise<void> {
+  const { task, precision } = await widestTask(c, engine)
+  agreesWithPeer(task, peers[c.text] ?? {})
+  const forward = await engine.load(task.forward, { optimization: 'none', threads: 1 })
+  const random = rng(31)
   try {
-    await compare(c, engine, 'float64')
-  } catch (error) {
-    // Not every operator has a kernel for doubles.
-    if (!(error instanceof FewbitError) || error.code !== 'ENGINE_LOAD') throw error
-    await compare(c, engine, 'float32')
-  }
-}
-
-interface Network {
-  readonly forward: Model
-  readonly backward: Model
-  readonly inputs: readonly string[]
-  readonly gradients: readonly string[]
-  /** Inputs of the backward network that take gradients of outputs. */
-  readonly seeds: readonly string[]
-}
-
-async function compare(c: GradientCase, engine: Engine, precision: Precision): Promise<void> {
-  const network = networkOf(c, precision)
-  const random = rng(29)
-  const at = pointOf(network.forward, precision, random, c.range ?? [-2, 2])
-  const forward = await engine.load(network.forward, { optimization: 'none', threads: 1 })
-  try {
-    const outputs = Object.values(await forward.run(at))
-    const seeds = outputs.map((y) => normal(random, y.dtype, y.dims))
-    const backward = await engine.load(network.backward, { optimization: 'none', threads: 1 })
-    const fed = Object.fromEntries(network.seeds.map((name, i) => [name, seeds[i] as Tensor]))
-    const gradients = await backward.run({ ...at, ...fed }).finally(() => backward.release())
-    for (const [i, name] of network.inputs.entries()) {
-      const gradient = gradients[network.gradients[i] as string] as Tensor
-      for (let d = 0; d < DIRECTIONS; d++) await agree(forward, at, seeds, name, gradient, random, precision)
+    for (const name of Object.keys(task.gradients)) {
+      for (let d = 0; d < DIRECTIONS; d++) await agree(forward, task, name, random, precision)
     }
   } finally {
     await forward.release()
   }
 }
 
-function networkOf({ text }: GradientCase, precision: Precision): Network {
-  const written = precision === 'float32' ? text : text.replaceAll('float32', 'float64')
-  const forward = readyToDifferentiate(
-    parseModel(`<ir_version = 9, opset_import = ["": 20]> main ${written}`),
-    defaultOps,
-  )
-  const backward = readyToDifferentiate(forward, defaultOps)
-  const b = new GraphBuilder(backward.graph)
-  const seeds = new Map(backward.graph.outputs.map((y): [Value, Value] => [y, b.input('seed', y.type)]))
-  const by = backward.graph.inputs.filter(
-    (x) => asTensor(x.type)?.dtype === precision && ![...seeds.values()].includes(x),
-  )
-  const gradients = pullBack(backward, defaultOps, seeds, by)
-  backward.graph.outputs.length = 0
-  const named = gradients.map((gradient) => b.output(b.op('Identity', [gradient])).name)
-  const names = (values: Iterable<Value>) => [...values].map((value) => value.name)
-  return { forward, backward, inputs: names(by), gradients: named, seeds: names(seeds.values()) }
+/** In doubles, unless the case is about floats or an operator has no kernel for doubles. */
+async function widestTask(c: GradientCase, engine: Engine): Promise<{ task: GradientTask; precision: Precision }> {
+  try {
+    if (!c.single) return { task: await gradientTask(c, engine, 'float64'), precision: 'float64' }
+  } catch (error) {
+    if (!(error instanceof FewbitError) || error.code !== 'ENGINE_LOAD') throw error
+  }
+  return { task: await gradientTask(c, engine, 'float32'), precision: 'float32' }
 }
 
-/** Values that keep their distance from each other, so that a small step changes no order. */
-function pointOf(model: Model, precision: Precision, random: Rng, [low, high]: readonly [number, number]): Feeds {
-  const inputs = model.graph.inputs.map((x) => ({ name: x.name, dims: (asTensor(x.type)?.shape ?? []) as number[] }))
-  const sizes = inputs.map(({ dims }) => dims.reduce((n, d) => n * d, 1))
-  const total = sizes.reduce((a, b) => a + b, 0)
-  const place = (i: number) => low + ((high - low) * (i + 0.25 + random.next() / 2)) / total
-  const values = random.shuffle(Array.from({ length: total }, (_, i) => place(i)))
-  return Object.fromEntries(
-    inputs.map(({ name, dims }, i) => [name, Tensor.fromNumbers(precision, dims, values.splice(0, sizes[i] ?? 0))]),
-  )
+export function fingerprint(gradient: ArrayLike<number | bigint>): Fingerprint {
+  const values = Array.from(gradient, Number)
+  return [values.reduce((sum, v, i) => sum + v * Math.cos(i), 0), Math.hypot(...values)]
 }
 
-function normal(random: Rng, dtype: Tensor['dtype'], dims: readonly number[]): Tensor {
-  const count = dims.reduce((n, d) => n * d, 1)
-  return Tensor.fromNumbers(dtype, dims, Float64Array.from({ length: count }, random.normal))
+function agreesWithPeer({ gradients }: GradientTask, peers: PeerGradients[string]): void {
+  for (const [name, theirs] of Object.entries(peers)) {
+    const ours = fingerprint(gradients[name]?.numbers() ?? [])
+    const isNear = ours.every((v, i) => Math.abs(v - (theirs[i] ?? 0)) <= PEER_TOLERANCE * Math.max(1e-6, theirs[1]))
+    demand(isNear, () => `by ${name}: product and norm are ${ours}, PyTorch has ${theirs}`)
+  }
 }
 
 async function agree(
   forward: Session,
-  at: Feeds,
-  seeds: readonly Tensor[],
+  { at, seeds, gradients }: GradientTask,
   name: string,
-  gradient: Tensor,
   random: Rng,
   precision: Precision,
 ): Promise<void> {
   const { step, tolerance } = PRECISIONS[precision]
-  const x = at[name] as Tensor
+  const [x, gradient] = [at[name] as Tensor, gradients[name] as Tensor]
   demand(gradient.dims.join() === x.dims.join(), () => `the gradient by ${name} has shape [${gradient.dims}]`)
   const direction = Float64Array.from({ length: x.size }, () => random.next() * 2 - 1)
   const loss = async (sign: number) => {
     const moved = Float64Array.from(x.numbers(), (v, i) => v + sign * step * (direction[i] ?? 0))
-    const outputs = Object.values(await forward.run({ ...at, [name]: Tensor.fromNumbers(precision, x.dims, moved) }))
-    return outputs.reduce((sum, y, i) => sum + dot(y.numbers(), (seeds[i] as Tensor).numbers()), 0)
+    const outputs = await forward.run({ ...at, [name]: Tensor.fromNumbers(precision, x.dims, moved) })
+    return Object.entries(seeds).reduce(
+      (sum, [y, seed]) => sum + dot((outputs[y] as Tensor).numbers(), seed.numbers()),
+      0,
+    )
   }
   const numeric = ((await loss(1)) - (await loss(-1))) / (2 * step)
   const analytic = dot(gradient.numbers(), direction)

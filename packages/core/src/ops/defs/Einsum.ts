@@ -1,19 +1,18 @@
-import type { Dim, Shape } from '../../ir/index.ts'
 import { string } from '../attrs.ts'
-import { defineOp, type InferContext } from '../define-op.ts'
-import { dimsConflict, sizeOf, unifyDims } from '../shared/dims.ts'
+import { defineOp } from '../define-op.ts'
+import { einsumGrad } from '../grads/einsum.ts'
+import { sizeOf } from '../shared/dims.ts'
+import { einsumPlan } from '../shared/einsum-plan.ts'
 import { typed } from '../shared/rules.ts'
-
-const attrs = { equation: string() }
 
 export const Einsum = defineOp({
   type: 'Einsum',
   since: [12],
   inputs: ['Inputs...'],
   outputs: ['Output'],
-  attrs,
+  attrs: { equation: string() },
   infer(cx) {
-    const plan = parse(cx)
+    const plan = einsumPlan(cx)
     return [
       typed(
         cx,
@@ -22,62 +21,10 @@ export const Einsum = defineOp({
     ]
   },
   macs(cx) {
-    const plan = parse(cx)
+    const plan = einsumPlan(cx)
     const size = plan && sizeOf([...plan.sizes.values()])
     return typeof size === 'number' ? size : undefined
   },
+  grad: einsumGrad,
   quant: { roles: ['activation'] },
 })
-
-interface Plan {
-  readonly output: readonly string[]
-  readonly sizes: ReadonlyMap<string, Dim>
-}
-
-/** Labels of the output and the size of every label; undefined while the rank of an input is unknown. */
-function parse(cx: InferContext<typeof attrs>): Plan | undefined {
-  const [left = '', right] = cx.attrs.equation.replace(/\s/g, '').split('->')
-  const terms = left.split(',')
-  if (terms.length !== cx.inputCount) cx.mismatch(`"${cx.attrs.equation}" does not name ${cx.inputCount} inputs`)
-  const sizes = new Map<string, Dim>()
-  const labels: (readonly string[])[] = []
-  for (const [i, term] of terms.entries()) {
-    const shape = cx.input(i)?.shape
-    if (!shape) return undefined
-    labels.push(expand(term, shape.length))
-    if (labels[i]?.length !== shape.length) cx.mismatch(`"${term}" does not fit rank ${shape.length}`)
-    measure(cx, sizes, labels[i] ?? [], shape)
-  }
-  const ellipsis = [...sizes.keys()]
-    .filter((label) => label.startsWith('.'))
-    .sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))
-  const output = right === undefined ? implicitOutput(labels.flat(), ellipsis) : splice(right, ellipsis)
-  return { output, sizes }
-}
-
-/** Axes under an ellipsis are labelled from the right (`.0` is the last), because they broadcast. */
-function expand(term: string, rank: number): readonly string[] {
-  const hidden = rank - term.replace('...', '').length
-  return splice(
-    term,
-    Array.from({ length: Math.max(0, hidden) }, (_, i) => `.${hidden - 1 - i}`),
-  )
-}
-
-const splice = (term: string, ellipsis: readonly string[]): string[] =>
-  term.includes('...') ? [...(term.split('...')[0] ?? ''), ...ellipsis, ...(term.split('...')[1] ?? '')] : [...term]
-
-function measure(cx: InferContext, sizes: Map<string, Dim>, labels: readonly string[], shape: Shape): void {
-  labels.forEach((label, axis) => {
-    const size = shape[axis] ?? null
-    const known = sizes.has(label) ? (sizes.get(label) ?? null) : 1
-    if (known !== 1 && size !== 1 && dimsConflict(known, size)) cx.mismatch(`label "${label}" is ${known} and ${size}`)
-    sizes.set(label, known === 1 ? size : size === 1 ? known : unifyDims(known, size))
-  })
-}
-
-/** Without an arrow: the ellipsis, then the labels that occur once, in alphabetical order. */
-function implicitOutput(labels: readonly string[], ellipsis: readonly string[]): string[] {
-  const once = [...new Set(labels)].filter((a) => !a.startsWith('.') && labels.filter((b) => a === b).length === 1)
-  return [...ellipsis, ...once.sort()]
-}

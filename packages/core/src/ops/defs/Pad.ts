@@ -1,7 +1,7 @@
 import type { Shape } from '../../ir/index.ts'
 import { float, ints, string, until } from '../attrs.ts'
 import { defineOp, type InferContext } from '../define-op.ts'
-import { padGrad } from '../grads/pieces.ts'
+import { padGrad } from '../grads/pad.ts'
 import { given } from '../shared/data-rules.ts'
 import { addDims, knownElements, normalizeAxes, openShape } from '../shared/dims.ts'
 import { typed } from '../shared/rules.ts'

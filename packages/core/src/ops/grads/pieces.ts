@@ -1,5 +1,5 @@
 import { attribute, type Value } from '../../ir/index.ts'
-import type { int, string } from '../attrs.ts'
+import type { int } from '../attrs.ts'
 import type { GradContext, Gradients } from '../gradient.ts'
 import { knownElements, normalizeAxis } from '../shared/dims.ts'
 
@@ -72,18 +72,6 @@ function mergeAxes(g: GradContext['g'], x: Value, axis: number, size: number): V
   const part = (from: number, to: number) => g.op('Slice', [shape, g.ints([from]), g.ints([to])])
   const target = [...(axis > 0 ? [part(0, axis)] : []), g.ints([size]), part(axis + 2, Number.MAX_SAFE_INTEGER)]
   return g.op('Reshape', [x, g.op('Concat', target, { axis: attribute.int(0) })])
-}
-
-/** Negative pads crop, so the gradient is the same operator with pads negated. The fill gets what is left over. */
-export function padGrad(cx: GradContext<{ mode: ReturnType<typeof string> }>): Gradients {
-  const { g } = cx
-  const dy = cx.dy(0)
-  if (!dy) return []
-  if (cx.attrs.mode !== 'constant') return cx.unsupported(`mode "${cx.attrs.mode}"`)
-  const cropped = g.op('Pad', [dy, g.op('Neg', [cx.x(1)]), null, cx.node.inputs[3] ?? null])
-  if (!cx.wanted(2)) return [cropped]
-  const total = (v: Value) => g.op('ReduceSum', [v], { keepdims: attribute.int(0) })
-  return [cropped, null, g.reshapeLike(g.sub(total(dy), total(cropped)), cx.x(2))]
 }
 
 /** Adds each slice to where it was taken from: ScatterND along the first axis, to which `axis` is moved. */

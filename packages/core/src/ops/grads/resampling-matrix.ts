@@ -3,6 +3,9 @@ export interface Resampling {
   readonly mode: string
   readonly coordinates: string
   readonly nearest: string
+  readonly cubic: number
+  /** Cubic weights beyond the ends count as zero, and the others are scaled up. */
+  readonly excludeOutside: boolean
 }
 
 /** Position in the input of output `x`, in float32 as ONNX Runtime computes it. */
@@ -25,7 +28,7 @@ const NEAREST: Readonly<Record<string, (x: number) => number>> = {
 }
 
 export const isResamplingMode = ({ mode, coordinates, nearest }: Resampling): boolean =>
-  coordinates in COORDINATES && (mode === 'linear' || (mode === 'nearest' && nearest in NEAREST))
+  coordinates in COORDINATES && (mode === 'linear' || mode === 'cubic' || (mode === 'nearest' && nearest in NEAREST))
 
 /** The matrix [to, from] by which Resize maps one axis, row by row. */
 export function resamplingMatrix(how: Resampling, from: number, to: number, scale: number): Float64Array {
@@ -37,6 +40,7 @@ export function resamplingMatrix(how: Resampling, from: number, to: number, scal
       matrix[o * from + i] = (matrix[o * from + i] ?? 0) + weight
     }
     if (how.mode === 'nearest') add(limit(NEAREST[how.nearest]?.(at) ?? at), 1)
+    else if (how.mode === 'cubic') for (const [i, weight] of cubicTaps(how, at, from)) add(limit(i), weight)
     else {
       const low = Math.floor(limit(at))
       const part = limit(at) - low
@@ -46,3 +50,17 @@ export function resamplingMatrix(how: Resampling, from: number, to: number, scal
   }
   return matrix
 }
+
+/** The four elements around a position and their weights (Keys 1981). */
+function cubicTaps({ cubic: a, excludeOutside }: Resampling, at: number, from: number): [number, number][] {
+  const low = Math.floor(at)
+  const taps = [-1, 0, 1, 2].map((k): [number, number] => [low + k, cubicWeight(a, Math.abs(at - low - k))])
+  if (!excludeOutside) return taps
+  const inside = taps.filter(([i]) => i >= 0 && i < from)
+  const total = inside.reduce((sum, [, weight]) => sum + weight, 0)
+  return inside.map(([i, weight]) => [i, weight / total])
+}
+
+/** Of an element at distance t < 2. */
+const cubicWeight = (a: number, t: number): number =>
+  t <= 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : ((a * t - 5 * a) * t + 8 * a) * t - 4 * a

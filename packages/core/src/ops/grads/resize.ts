@@ -2,7 +2,8 @@ import type { Value } from '../../ir/index.ts'
 import type { GradContext, Gradients } from '../gradient.ts'
 import { normalizeAxes } from '../shared/dims.ts'
 import { scalesOf } from '../shared/scaled-shape.ts'
-import { isResamplingMode, resamplingMatrix } from './resampling-matrix.ts'
+import { alongAxis } from './along-axis.ts'
+import { isResamplingMode, type Resampling, resamplingMatrix } from './resampling-matrix.ts'
 
 /** Resizing is a linear map along each axis, y = R·x, so dx = Rᵀ·dy along each resized axis. */
 export function resizeGrad(cx: GradContext): Gradients {
@@ -10,9 +11,9 @@ export function resizeGrad(cx: GradContext): Gradients {
   const [x, y] = [cx.input(0)?.shape, cx.output(0)?.shape]
   if (!dy) return []
   if (!x?.every((d) => typeof d === 'number') || !y?.every((d) => typeof d === 'number')) return cx.open('its sizes')
-  const { mode, coordinate_transformation_mode: coordinates, nearest_mode: nearest } = cx.attrs
-  if (!isResamplingMode({ mode, coordinates, nearest }) || cx.attrs.antialias) {
-    return cx.unsupported(`mode "${mode}" with coordinates "${coordinates}"`)
+  const how = resamplingOf(cx)
+  if (!isResamplingMode(how) || cx.attrs.antialias) {
+    return cx.unsupported(`mode "${how.mode}" with coordinates "${how.coordinates}"`)
   }
   const axes = cx.attrs.axes ? normalizeAxes(cx, cx.attrs.axes, x.length) : [...x.keys()]
   const scales = scalesOf(cx, 2)
@@ -21,15 +22,15 @@ export function resizeGrad(cx: GradContext): Gradients {
     resized.reduce((part: Value, axis) => {
       const [from, to] = [x[axis] as number, y[axis] as number]
       const scale = Math.fround(scales?.[axes.indexOf(axis)] ?? to / from)
-      return along(cx, part, axis, resamplingMatrix({ mode, coordinates, nearest }, from, to, scale), to, from)
+      return alongAxis(cx, part, axis, resamplingMatrix(how, from, to, scale), [to, from])
     }, dy),
   ]
 }
 
-/** Multiplies along one axis by the transpose of a matrix [to, from]. */
-function along(cx: GradContext, x: Value, axis: number, matrix: Float64Array, to: number, from: number): Value {
-  const { g } = cx
-  const rank = cx.input(0)?.shape?.length ?? 0
-  const swap = Array.from({ length: rank }, (_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i))
-  return g.transpose(g.op('MatMul', [g.transpose(x, swap), g.tensor([to, from], matrix)]), swap)
-}
+const resamplingOf = ({ attrs }: GradContext): Resampling => ({
+  mode: attrs.mode,
+  coordinates: attrs.coordinate_transformation_mode,
+  nearest: attrs.nearest_mode,
+  cubic: attrs.cubic_coeff_a,
+  excludeOutside: attrs.exclude_outside !== 0,
+})
