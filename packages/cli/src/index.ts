@@ -37,6 +37,8 @@ export {
   type DoctorResult,
   defineOp,
   differences,
+  type EasyQuantOptions,
+  type EasyQuantResult,
   type Engine,
   type EvaluateOptions,
   type Evaluation,

@@ -21,10 +21,13 @@ import {
   type DoctorResult,
   datasetFor,
   doctor as doctorOn,
+  type EasyQuantOptions,
+  type EasyQuantResult,
   type EvaluateOptions,
   type Evaluation,
   type ExportedModel,
   type ExportModelOptions,
+  easyQuant as easyQuantOn,
   evaluate as evaluateOn,
   exportModel as exportModelOn,
   type Inspection,
@@ -148,6 +151,14 @@ const CONVERT_QAT = {
   tensors: true,
   ...RUN,
 } satisfies OptionNames<ConvertQatOptions>
+const EASY_QUANT = {
+  data: true,
+  samples: true,
+  start: true,
+  stop: true,
+  count: true,
+  ...RUN,
+} satisfies OptionNames<EasyQuantOptions>
 const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE } satisfies OptionNames<ClimbOptions>
 const { recipe: _recipe, allowOtherData: _other, ...QUANTIZE_ANEW } = QUANTIZE
 const ALLOCATE = {
@@ -273,6 +284,15 @@ export async function prepareQat(model: Model, options: OnNode<PrepareQatOptions
   const { calibration } = options
   const data = calibration.data && (await spreadData(calibration.data, model, calibration.samples))
   return prepareQatOn(model, withEngine({ ...options, calibration: { ...calibration, ...(data ? { data } : {}) } }))
+}
+
+/**
+ * Scales fake-quantizers one after the other to where their part of the network is most like the float network.
+ * @throws FewbitError OPTION_UNKNOWN, QAT_EASYQUANT, DATA_*
+ */
+export async function easyQuant(qfloat: QFloat, options: OnNode<EasyQuantOptions>): Promise<EasyQuantResult> {
+  checkOptions(options, EASY_QUANT)
+  return easyQuantOn(qfloat, withEngine(options))
 }
 
 /**

@@ -41,8 +41,29 @@ export function deploy(qfloat: QFloat, cx: QatContext, diagnostics: Diagnostics)
   if (!keepsOwn) foldAll(float, record.norms)
   storeWeights(float, record.quantizers, lifted, cx)
   if (keepsOwn) foldRounded(float, record, params)
+  fitBounds(record.plan, params)
   resolveBiases(float, record.plan, params, diagnostics)
   return { float, plan: record.plan, params }
+}
+
+/** In units of the last place: nearer than this, a code beyond a bound is there by rounding. */
+const ROUNDING_ULPS = 16
+
+/**
+ * Where the topmost code lies beyond a bound of its values by rounding alone, the scale gives way by that: ONNX Runtime 1.30 does not load a
+ * Clip whose bound is missed by a little.
+ */
+function fitBounds({ tensors }: QuantPlan, params: Map<string, QuantParams>): void {
+  for (const { group, within, role } of tensors) {
+    const found = params.get(group)
+    const hi = within?.hi
+    if (role !== 'activation' || !found || hi === undefined || found.spec.powerOfTwo || found.spec.format) continue
+    const steps = found.spec.quantMax - (found.zeroPoint[0] ?? 0)
+    let scale = found.scale[0] ?? 1
+    if (Math.fround(steps * scale) > hi * (1 + ROUNDING_ULPS * 2 ** -24)) continue
+    while (Math.fround(steps * scale) > hi) scale = Math.fround(scale * (1 - 2 ** -24))
+    params.set(group, { ...found, scale: [scale] })
+  }
 }
 
 function refuseDisabled(quantizers: readonly QuantizerRecord[]): void {

@@ -79,7 +79,9 @@ describe('convertQat', () => {
     for (const target of ['onnxruntime', 'megengine']) {
       const qfloat = trained(await prepare({ target, batchNorm, tails: 'quantize' }))
       const { conversion } = await convertQat(qfloat, { engine, data, tensors: true })
-      const { outputs, tensors } = must(conversion, 'conversion')
+      const { outputs, tensors, simulated } = must(conversion, 'conversion')
+      expect(simulated !== undefined, target).toBe(target === 'onnxruntime')
+      for (const { value, worst } of simulated ?? []) expect(worst, value).toBeLessThan(0.01)
       for (const { value, within } of [...outputs, ...must(tensors, 'tensors')]) {
         expect(within, `${target} ${value}`).toBeGreaterThanOrEqual(0.999)
       }
@@ -116,6 +118,39 @@ describe('convertQat', () => {
     const own = await convertQat(qfloat, { engine })
     expect(params.get('ra')?.scale[0]).toBeCloseTo((own.params.get('ra')?.scale[0] as number) / 2, 2)
     expect([...model.graph.nodes].some((node) => node.opType === 'DequantizeLinear')).toBe(true)
+  })
+})
+
+describe('a bound of values', () => {
+  /** A layer that ends at 6, as mobile networks have them. */
+  const bounded = parseModel(`<ir_version = 8, opset_import = ["": 17]> main (float[N,3,8,8] x) => (float[N,16,8,8] y)
+    <float[16,3,3,3] w = {${list(432, 2)}}, float[16,16,1,1] v = {${list(256)}}> {
+      c = Conv<pads = [1, 1, 1, 1]>(x, w) lo = Constant<value_float = 0.0>() hi = Constant<value_float = 6.0>() r = Clip(c, lo, hi) y = Conv(r, v) }`)
+
+  it('is kept by a scale that training has moved by rounding, so that the engine loads it', async () => {
+    const qfloat = await prepareQat(bounded, {
+      engine,
+      target: 'onnxruntime',
+      preset: 'min-max',
+      smallLayers: 'integer',
+      calibration: { data },
+    })
+    const name = must(
+      qfloat.record.quantizers.find((q) => q.group === 'r'),
+      'r',
+    ).inputs[0]?.initializer as string
+    const before = must(valuesByName(qfloat.model.graph).get(name)?.constant, name)
+    expect(before.numbers()[0]).toBeCloseTo(6 / 255, 6)
+    const scale = (steps: number) =>
+      new Map([[name, tensorLike(before, Float32Array.of((6 / 255) * (1 + steps * 2 ** -23)))]])
+    for (const moved of [1, 3]) {
+      const { params, conversion } = await convertQat(withTrained(qfloat, scale(moved)), { engine, data })
+      expect(Math.fround(255 * must(params.get('r')?.scale[0], 'scale'))).toBeLessThanOrEqual(6)
+      expect(conversion?.outputs[0]?.within).toBe(1)
+    }
+    const far = await convertQat(withTrained(qfloat, scale(2 ** 20)), { engine, data })
+    expect(far.params.get('r')?.scale[0]).toBeCloseTo((6 / 255) * 1.125, 5)
+    expect(far.conversion?.outputs[0]?.within).toBe(1)
   })
 })
 

@@ -1,4 +1,5 @@
 export * from './convert-qat.ts'
+export * from './easy-quant.ts'
 export type { Conversion, StepDifference } from './measure-conversion.ts'
 export * from './prepare-qat.ts'
 export { QAT_PRESETS, type QatPreset, type QatPresetName } from './presets.ts'
