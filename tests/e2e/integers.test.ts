@@ -83,6 +83,16 @@ describe('fewbit run', () => {
     )
   })
 
+  it('finds nothing to saturate in pairs where weights have seven bits', async () => {
+    const narrow = await loadModel(await quantizedFile('onnxruntime-x86'))
+    const report = await runIntegers(narrow, { data, scheme: 'ort-pairs', samples: 2 })
+    expect(report.bounds.map(({ saturablePairs }) => saturablePairs ?? 0).every((share) => share === 0)).toBe(true)
+    expect(report.agreement.every(({ different }) => different === 0)).toBe(true)
+    const full = await loadModel(await quantizedFile('onnxruntime'))
+    const { bounds } = await runIntegers(full, { data, scheme: 'ort', samples: 1 })
+    expect(bounds.some(({ saturablePairs = 0 }) => saturablePairs > 0)).toBe(true)
+  })
+
   it('refuses a float network', async () => {
     await saveModel(smallCnn(), work.at('float.onnx'))
     const { code, err } = await fewbit('run', work.at('float.onnx'), '--integer', 'ort', '--data', work.at('data.npz'))

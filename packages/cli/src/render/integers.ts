@@ -27,6 +27,7 @@ export function integerText(file: string, report: IntegerReport): string {
     ...differing(agreement),
     ...floatLines(report.floats),
     boundLine(report.bounds),
+    ...pairLines(report.bounds),
     ...report.diagnostics.map(formatDiagnostic),
   ].join('\n')
 }
@@ -62,4 +63,13 @@ function boundLine(bounds: readonly SumBound[]): string {
   return headroomBits >= 0
     ? `no sum can leave int32, whatever the input: ${headroomBits.toFixed(1)} bits are left at ${node}`
     : `sums of ${node} can leave int32, by ${(-headroomBits).toFixed(1)} bits, for inputs that there may be`
+}
+
+/** What processors without VNNI would make of it. */
+function pairLines(bounds: readonly SumBound[]): string[] {
+  const risky = bounds.filter(({ saturablePairs }) => (saturablePairs ?? 0) > 0)
+  if (risky.length === 0) return []
+  return [
+    `on x86 without VNNI, pairs of products in ${risky.length} layers could saturate 16 bits: --integer ort-pairs shows what that does`,
+  ]
 }

@@ -1,3 +1,4 @@
+import { saturableShare } from './kernels/saturating.ts'
 import type { SumFacts } from './layers/index.ts'
 import type { IntegerNetwork } from './network.ts'
 
@@ -11,6 +12,8 @@ export interface SumBound {
   readonly highest: number
   /** Bits between the farthest sum and the end of int32; below 0 a sum can wrap. */
   readonly headroomBits: number
+  /** Share of neighbouring weights whose products with unsigned codes can saturate 16 bits, where codes have 8 bits. */
+  readonly saturablePairs?: number
 }
 
 /**
@@ -21,10 +24,12 @@ export function sumBounds({ steps }: IntegerNetwork): SumBound[] {
   return steps.flatMap((step) => {
     if (step.kind !== 'layer' || !step.built.sums) return []
     const { terms } = step.built.sums
+    const { weights, channels, stride, order } = step.built.sums
+    const pairs = order ? { saturablePairs: saturableShare(weights, channels, stride, order) } : {}
     const { lowest, highest } = intervalOf(step.built.sums)
     const farthest = Math.max(-lowest, highest + 1)
     const { name, opType } = step.node
-    return [{ node: name, opType, terms, lowest, highest, headroomBits: Math.log2(2 ** 31 / farthest) }]
+    return [{ node: name, opType, terms, lowest, highest, headroomBits: Math.log2(2 ** 31 / farthest), ...pairs }]
   })
 }
 

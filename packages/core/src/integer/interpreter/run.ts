@@ -3,6 +3,7 @@ import { extract, Tensor, type Value } from '../../ir/index.ts'
 import { must, problem } from '../../util/index.ts'
 import { type CodeTensor, codesOfTensor, newCodes, tensorOfCodes } from './codes.ts'
 import type { Kernels } from './kernels/kernels.ts'
+import { saturatingKernels } from './kernels/saturating.ts'
 import { fastKernels } from './kernels/wasm.ts'
 import { lookUp, tableOf } from './layers/tables.ts'
 import type { IntegerNetwork, IslandStep, Step } from './network.ts'
@@ -11,6 +12,7 @@ import { dequantizer, quantizer } from './schemes/real-values.ts'
 export interface IntegerRunOptions {
   /** Runs islands in float. Without one, a network that has islands is refused. */
   readonly engine?: Engine
+  /** Exact kernels; arithmetics that saturate have their own. */
   readonly kernels?: Kernels
 }
 
@@ -36,10 +38,7 @@ export class IntegerSession {
   }
 
   /** @throws FewbitError INTEGER_ISLAND where parts have to run in float and no engine is given. */
-  static async open(
-    network: IntegerNetwork,
-    { engine, kernels = fastKernels() }: IntegerRunOptions,
-  ): Promise<IntegerSession> {
+  static async open(network: IntegerNetwork, { engine, kernels }: IntegerRunOptions): Promise<IntegerSession> {
     const islands = network.steps.filter((step): step is IslandStep => step.kind === 'island')
     if (islands.length > 0 && !engine) throw noEngine(network)
     const sessions = new Map<Step, Session>()
@@ -47,7 +46,8 @@ export class IntegerSession {
       const part = extract(network.model, island.reads, island.makes)
       sessions.set(island, await must(engine, 'engine').load(part, { optimization: 'all' }))
     }
-    return new IntegerSession(network, kernels, sessions)
+    const chosen = network.scheme.pairs ? saturatingKernels : (kernels ?? fastKernels())
+    return new IntegerSession(network, chosen, sessions)
   }
 
   /** @param keep whether the codes of all layers are handed back. */

@@ -74,6 +74,8 @@ export interface Scheme {
   readonly rounding: RoundingMode
   /** `int32`: biases are codes on the scale of their sum. `real`: they are added unrounded. */
   readonly bias: 'int32' | 'real'
+  /** Neighbouring products are added in 16 bits that saturate. */
+  readonly pairs?: true
   /** Operators that it leaves to float, though they might run in integers, with the reason. */
   readonly declines?: (opType: string, output: Grid | undefined) => string | undefined
   sums(site: SumSite, output: Grid): Requantize | string

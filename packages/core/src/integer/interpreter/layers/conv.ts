@@ -109,7 +109,7 @@ function convolveGroup({ x, window, layer, n, g, plane, out, kernels }: GroupJob
     const mark = kernels.mark()
     const rows = kernels.rows(count, facts.terms)
     gatherPatches(patches, first, rows)
-    const sums = kernels.dots(weights, rows)
+    const sums = kernels.dots(weights, rows, facts.order)
     for (let c = 0; c < channels; c++) {
       const channel = g * channels + c
       const to = (n * facts.channels + channel) * plane + first

@@ -1,7 +1,7 @@
 import type { Node, Tensor, Value } from '../../../ir/index.ts'
 import type { Requantizer } from '../../quantizers.ts'
 import type { CodeTensor } from '../codes.ts'
-import type { Kernels } from '../kernels/kernels.ts'
+import type { Kernels, PairOrder } from '../kernels/kernels.ts'
 import type { Grid, Scheme } from '../scheme.ts'
 
 /** What one input of a node is to its kernel. */
@@ -59,6 +59,8 @@ export interface SumFacts {
   readonly input: Grid
   /** Subtracted from raw codes before they are multiplied. */
   readonly shift: number
+  /** Of its terms, where unsigned codes of 8 bits meet signed weights and x86 kernels add them in pairs. */
+  readonly order?: PairOrder
 }
 
 /** A builder gives a layer, or the reason why the node has none. */

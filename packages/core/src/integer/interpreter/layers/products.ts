@@ -50,8 +50,8 @@ function withMatrix(site: Site, transposed: boolean): ReturnType<BuildLayer> {
 function matrixLayout(dims: readonly number[], transposed: boolean): WeightLayout {
   const [rows, columns] = dims as [number, number]
   return transposed
-    ? { channels: rows, terms: columns, at: (c, k) => c * columns + k, axis: 0 }
-    : { channels: columns, terms: rows, at: (c, k) => k * columns + c, axis: 1 }
+    ? { channels: rows, terms: columns, area: 1, at: (c, k) => c * columns + k, axis: 0 }
+    : { channels: columns, terms: rows, area: 1, at: (c, k) => k * columns + c, axis: 1 }
 }
 
 interface Product {
@@ -71,7 +71,7 @@ function multiply(x: CodeTensor, { facts, output, dtype }: Product, kernels: Ker
     const mark = kernels.mark()
     const rows = kernels.rows(Math.min(block, count - first), terms)
     copyRows(x, first * terms, terms, facts.shift, rows)
-    const sums = kernels.dots(rows, weights)
+    const sums = kernels.dots(rows, weights, facts.order)
     for (let i = 0; i < rows.count; i++) {
       const [from, to] = [i * channels, (first + i) * channels]
       for (let c = 0; c < channels; c++) out[to + c] = output.convert(sums[from + c] as number, c)

@@ -3,6 +3,7 @@ import { intAttribute } from '../../../passes/index.ts'
 import { integerRange, must, roundHalfEven } from '../../../util/index.ts'
 import { type Codes, codesOf } from '../../quantizers.ts'
 import { paddedLength } from '../kernels/kernels.ts'
+import { channelsLast } from '../kernels/saturating.ts'
 import type { Grid, Scheme } from '../scheme.ts'
 import type { SumFacts } from './layer.ts'
 
@@ -12,6 +13,8 @@ export interface WeightLayout {
   readonly terms: number
   /** Index of one channel's term in the tensor. */
   at(channel: number, term: number): number
+  /** Terms that share an input channel: the places of a window. */
+  readonly area: number
   /** Axis of the output channels. */
   readonly axis: number
 }
@@ -31,8 +34,8 @@ export function constantWeights(value: Value | null | undefined): ConstantWeight
   return { codes, dims: tensor.dims }
 }
 
-/** What has to be subtracted from codes so that they fit signed 16 bits. */
-export const shiftOf = ({ dtype }: Grid): number => (dtype === 'uint16' ? 32768 : 0)
+/** Subtracted from codes, so that 16 bits fit signed registers, and 8 bits are unsigned as x86 kernels want them. */
+export const shiftOf = ({ dtype }: Grid): number => (dtype === 'uint16' ? 32768 : dtype === 'int8' ? -128 : 0)
 
 /** Weights as rows and the bias that takes the input's zero point along; sums of raw codes start from it. */
 export interface Prepared extends SumFacts {
@@ -74,6 +77,9 @@ export function prepareWeights(
   if (typeof steps === 'string') return steps
   const shift = shiftOf(input)
   const folded = Int32Array.from(sums, (sum, c) => wrap((steps.whole[c] as number) - (input.zeroPoint - shift) * sum))
+  // Depthwise kernels multiply in 32 bits.
+  const inPairs = /^u?int8$/.test(input.dtype) && terms > layout.area
+  const order = inPairs ? { order: channelsLast(terms, layout.area) } : {}
   const rest = steps.fractions ? { fractions: steps.fractions } : {}
   const plainBias = steps.whole
   return {
@@ -87,6 +93,7 @@ export function prepareWeights(
     shift,
     scales: scale,
     notes: steps.notes,
+    ...order,
     ...rest,
   }
 }
@@ -141,14 +148,14 @@ function realBias(value: Value, codes: Codes | undefined): ArrayLike<number> | u
 /** The weight of a Conv [out, in / group, …], or of a ConvTranspose [in, out / group, …] turned into one. */
 export function convLayout(node: Node, dims: readonly number[]): WeightLayout {
   const terms = dims.slice(1).reduce((n, d) => n * d, 1)
-  if (node.opType === 'Conv') return { channels: dims[0] as number, terms, at: (c, k) => c * terms + k, axis: 0 }
+  const area = dims.slice(2).reduce((n, d) => n * d, 1)
+  if (node.opType === 'Conv') return { channels: dims[0] as number, terms, area, at: (c, k) => c * terms + k, axis: 0 }
   const group = intAttribute(node, 'group', 1)
   const [inputs, perGroup] = [(dims[0] as number) / group, dims[1] as number]
-  const area = dims.slice(2).reduce((n, d) => n * d, 1)
   const at = (channel: number, term: number): number => {
     const [input, place] = [Math.floor(term / area), term % area]
     const [g, c] = [Math.floor(channel / perGroup), channel % perGroup]
     return ((g * inputs + input) * perGroup + c) * area + (area - 1 - place)
   }
-  return { channels: perGroup * group, terms: inputs * area, at, axis: 1 }
+  return { channels: perGroup * group, terms: inputs * area, area, at, axis: 1 }
 }

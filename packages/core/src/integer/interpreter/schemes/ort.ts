@@ -86,6 +86,16 @@ export const ort: Scheme = {
 const factorsOf = ({ input, weightScales }: SumSite, step: number): Float32Array =>
   Float32Array.from(weightScales, (w) => f(f(input.scale * w) / step))
 
+/** The same on x86 processors without VNNI. */
+export const ortPairs: Scheme = {
+  ...ort,
+  name: 'ort-pairs',
+  title: 'ONNX Runtime, x86 without VNNI',
+  summary: 'as ort, but neighbouring products of 8 bits are added in 16 bits that saturate',
+  source: 'onnxruntime 1.30: core/mlas/lib/amd64/QgemmU8S8KernelAvx2.asm (vpmaddubsw)',
+  pairs: true,
+}
+
 /** On x86 signed codes are moved up to unsigned ones before anything runs, which float32 sums with zero points feel. */
 const lift = ({ min }: Grid): number => (min < 0 ? 128 : 0)
 
