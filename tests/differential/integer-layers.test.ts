@@ -212,6 +212,57 @@ describe('layers in whole numbers equal ONNX Runtime, element for element', () =
   })
 })
 
+describe('layers without an integer kernel in ONNX Runtime equal its float operators where those are exact', () => {
+  // Powers of two: products and sums of codes are exact in float32, and so are their ties.
+  const x: GridOf = { dtype: 'uint8', scale: 2 ** -5, zero: 77 }
+  const y: GridOf = { dtype: 'uint8', scale: 2 ** -3, zero: 101 }
+
+  async function expectExact(net: LayerNet): Promise<void> {
+    expect(await net.integerValues(SCHEMES.fbgemm)).toEqual((await net.engineValues()).values)
+  }
+
+  it('ConvTranspose', async () => {
+    const small = (min: number, max: number) => fc.integer({ min, max })
+    const cases = fc.record({
+      strides: fc.tuple(small(1, 3), small(1, 2)),
+      dilations: fc.tuple(small(1, 2), small(1, 2)),
+      kernel: fc.tuple(small(1, 3), small(1, 4)),
+      pads: fc.array(small(0, 1), { minLength: 4, maxLength: 4 }),
+      group: small(1, 2),
+      seed,
+    })
+    const property = fc.asyncProperty(cases, ({ strides, dilations, kernel, pads, group, seed }) => {
+      const net = new LayerNet()
+      const dims = [2, 4, 5, 6]
+      const data = net.data(dims, randomCodes(dims, 'uint8', seed), x)
+      const shape = [4, 3, ...kernel]
+      const w = net.constant('int8', shape, weightCodes(shape, seed + 1), [2 ** -6])
+      const attributes = {
+        strides: ints(strides),
+        dilations: ints(dilations),
+        pads: ints(pads),
+        group: attribute.int(group),
+        output_padding: ints(strides.map((s) => s - 1)),
+      }
+      return expectExact(net.result(net.b.op('ConvTranspose', [data, w], attributes), y))
+    })
+    await fc.assert(property, { ...RUNS, numRuns: 40 })
+  })
+
+  it('Sub, and a Conv over one axis', async () => {
+    const property = fc.asyncProperty(seed, async (s) => {
+      const sub = new LayerNet()
+      const [a, b] = [1, 2].map((i) => sub.data([3, 7], randomCodes([3, 7], 'uint8', s + i), x)) as [Value, Value]
+      await expectExact(sub.result(sub.b.op('Sub', [a, b]), y))
+      const conv = new LayerNet()
+      const data = conv.data([1, 3, 11], randomCodes([1, 3, 11], 'uint8', s), x)
+      const w = conv.constant('int8', [2, 3, 3], weightCodes([2, 3, 3], s), [2 ** -6])
+      await expectExact(conv.result(conv.b.op('Conv', [data, w], { pads: ints([2, 1]), strides: ints([2]) }), y))
+    })
+    await fc.assert(property, { ...RUNS, numRuns: 10 })
+  })
+})
+
 describe('layers that only move codes equal ONNX Runtime', () => {
   const x: GridOf = { dtype: 'uint8', scale: 0.1, zero: 3 }
   const S = [2, 8, 4, 6]
