@@ -10,7 +10,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 /** The report's page has its sections beside it. */
 const NO_NAVIGATION = `body{display:block;max-width:72rem}main>section{margin-block:2rem}td,th{text-align:start;vertical-align:top;padding:.3rem .8rem .3rem 0}
-caption{text-align:start;color:var(--muted)}.digest{overflow-wrap:anywhere;font-family:var(--mono);font-size:.86em}`
+pre{white-space:pre-wrap;overflow-wrap:anywhere}caption{text-align:start;color:var(--muted)}.digest{overflow-wrap:anywhere;font-family:var(--mono);font-size:.86em}`
 
 /** One HTML file that shows a certificate and needs nothing else: no network, no script, no other file. It holds the JSON, too. */
 export function renderCertificate(certificate: Certificate): string {

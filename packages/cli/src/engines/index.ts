@@ -3,6 +3,7 @@ import type { VerifiedEngine } from '@fewbit/core/pipeline'
 import { FewbitError, problem } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
 import type { EngineSource, OpenedEngine } from './engine-source.ts'
+import { openvino } from './python.ts'
 import { chromiumWasm, chromiumWebGpu, nodeWebGpu, wasm, webGpu } from './web.ts'
 
 const nodeCpu: EngineSource = {
@@ -29,6 +30,7 @@ export const ENGINES: Readonly<Record<string, EngineSource>> = {
   'chromium-wasm': chromiumWasm,
   'chromium-webgpu': chromiumWebGpu,
   ...integers,
+  openvino,
 }
 
 /** Engines that are open together, by name. */

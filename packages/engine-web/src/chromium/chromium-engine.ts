@@ -2,12 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Engine, Feeds, LoadOptions, ModelSource, Session, SessionValue } from '@fewbit/core/engine'
-import { serializeModel } from '@fewbit/core/ir'
+import type { Engine } from '@fewbit/core/engine'
 import { FewbitError, must, problem } from '@fewbit/core/util'
-import { decodeMessage, encodeMessage, packTensors, unpackTensors } from '../message.ts'
-import type { Answer, Order, Ready } from '../protocol.ts'
-import { Queue } from '../queue.ts'
+import type { Ready } from '../protocol.ts'
+import { answerOf, remoteEngine } from '../remote.ts'
 import { findChromium } from './find.ts'
 import { PageServer } from './server.ts'
 
@@ -69,7 +67,7 @@ async function open(path: string, { provider, threads }: ChromiumOptions, flags:
     await closeAll(browser, server, folder)
   }
   try {
-    const ready = must(checked(await withTimeout(first)).head.ready, 'greeting of the page')
+    const ready = must(answerOf(await withTimeout(first)).head.ready, 'greeting of the page')
     return { engine: engineOn(server, ready, provider), close, ...(ready.adapter && { adapter: ready.adapter }) }
   } catch (error) {
     await close()
@@ -102,71 +100,8 @@ async function closeAll(browser: ChildProcess, server: PageServer, folder: strin
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 }
 
-function engineOn(server: PageServer, { name, version, threads }: Ready, provider: string): Engine {
-  const line = new Line(server)
-  return {
-    name: `${name}-chromium`,
-    version,
-    // What ONNX Runtime 1.30 accepts; it refuses a file above either.
-    capabilities: { maxOpset: 26, maxIrVersion: 13, providers: [provider], threads },
-    load: (model, options = {}) => line.load(model, options),
-  }
-}
-
-/** One order at a time, because the page has one queue. */
-class Line {
-  readonly #server: PageServer
-  readonly #queue = new Queue()
-
-  constructor(server: PageServer) {
-    this.#server = server
-  }
-
-  async load(source: ModelSource, options: LoadOptions): Promise<Session> {
-    if ('path' in source) throw noPath(source.path)
-    const bytes = source instanceof Uint8Array ? source : serializeModel(source)
-    const { head } = await this.ask({ kind: 'load', options }, bytes)
-    const { session, inputs, outputs } = must(head.loaded, 'answer')
-    return new PageSession(this, session, inputs, outputs)
-  }
-
-  ask(order: Order, body?: Uint8Array): Promise<{ head: Answer; body: Uint8Array }> {
-    return this.#queue.run(async () => checked(await this.#server.ask(encodeMessage(order, body))))
-  }
-}
-
-class PageSession implements Session {
-  readonly inputs: readonly SessionValue[]
-  readonly outputs: readonly SessionValue[]
-  readonly #line: Line
-  readonly #id: number
-  #released = false
-
-  constructor(line: Line, id: number, inputs: readonly SessionValue[], outputs: readonly SessionValue[]) {
-    this.#line = line
-    this.#id = id
-    this.inputs = inputs
-    this.outputs = outputs
-  }
-
-  async run(tensors: Feeds, wanted?: readonly string[]): Promise<Feeds> {
-    const { heads: feeds, body } = packTensors(tensors)
-    const order: Order = { kind: 'run', session: this.#id, feeds, ...(wanted && { wanted }) }
-    const answer = await this.#line.ask(order, body)
-    return unpackTensors(must(answer.head.outputs, 'answer'), answer.body)
-  }
-
-  async release(): Promise<void> {
-    if (this.#released) return
-    this.#released = true
-    await this.#line.ask({ kind: 'release', session: this.#id })
-  }
-}
-
-function checked(bytes: Uint8Array): { head: Answer; body: Uint8Array } {
-  const message = decodeMessage<Answer>(bytes)
-  if (message.head.error) throw new FewbitError(message.head.error)
-  return message
+function engineOn(server: PageServer, ready: Ready, provider: string): Engine {
+  return remoteEngine({ ...ready, name: `${ready.name}-chromium` }, provider, (order) => server.ask(order))
 }
 
 const noBrowser = () =>
@@ -176,6 +111,3 @@ const noBrowser = () =>
 
 const browserFailed = (why: string) =>
   problem('CHROMIUM_FAILED', `the browser does not run: ${why}`, { fix: 'start it by hand to see what is wrong' })
-
-const noPath = (file: string) =>
-  problem('ENGINE_LOAD', 'a browser reads no files of this machine: hand over the model', { at: { file } })
