@@ -19,7 +19,7 @@ describe.skipIf(!isThere)('OpenVINO by its Python package', () => {
     }
     const [reference, found] = outputs as [number[], number[]]
     expect(found).toHaveLength(4)
-    found.forEach((value, i) => expect(value).toBeCloseTo(reference[i] as number, 4))
+    for (const [i, value] of found.entries()) expect(value).toBeCloseTo(reference[i] as number, 4)
     await expect(engines[1]?.engine.load(new Uint8Array([1, 2, 3]))).rejects.toThrow(/ENGINE_LOAD.*OpenVINO/)
     await close()
   })
