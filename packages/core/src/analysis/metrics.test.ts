@@ -34,6 +34,9 @@ describe('error metrics', () => {
     expect(argmax([1, 5, 5, 2])).toBe(1)
     expect(inTopK([0.1, 0.5, 0.2, 0.9], 2, 2)).toBe(false)
     expect(inTopK([0.1, 0.5, 0.2, 0.9], 2, 3)).toBe(true)
+    // Outputs that are all the same name the first class, and no other.
+    expect([0, 1, 2].map((label) => inTopK([7, 7, 7], label, 1))).toEqual([true, false, false])
+    expect(inTopK([7, 7, 7], 1, 2)).toBe(true)
     expect(psnrDb(1, 255)).toBeCloseTo(48.1308, 4)
   })
 })

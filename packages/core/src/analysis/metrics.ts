@@ -87,12 +87,18 @@ export function argmax(values: ArrayLike<number>, from = 0, to = values.length):
   return best - from
 }
 
-/** True if fewer than k elements of the row are larger than element `label` (ties count for the label). */
+/**
+ * True if fewer than k elements of the row stand before element `label`: larger ones, and of equal ones the first, as `argmax` has it. A network
+ * whose outputs are all the same, as few bits make it, would be right about everything if ties counted for the label.
+ */
 export function inTopK(values: ArrayLike<number>, label: number, k: number): boolean {
   const score = values[label]
   if (score === undefined || Number.isNaN(score)) return false
   let larger = 0
-  for (let i = 0; i < values.length; i++) if ((values[i] as number) > score) larger++
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number
+    if (value > score || (value === score && i < label)) larger++
+  }
   return larger < k
 }
 

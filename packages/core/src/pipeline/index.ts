@@ -1,6 +1,7 @@
 export type { AlgorithmRecord } from './algorithms.ts'
 export * from './allocation/index.ts'
 export * from './analyze.ts'
+export * from './bench-qat/index.ts'
 export * from './compare/index.ts'
 export { calibrationData, type Data, datasetFor } from './data.ts'
 export { type DataFreeOptions, isDataFree } from './data-free.ts'

@@ -1,4 +1,5 @@
 export type { TrainMemory } from './memory.ts'
+export * from './restore-norms.ts'
 export * from './train.ts'
 export * from './train-options.ts'
 export * from './train-qat.ts'

@@ -52,6 +52,17 @@ export async function trainQat(model: Model, options: TrainQatOptions): Promise<
   const run = new Run(options)
   const data = await readRunData(model, options, run)
   const float = isQFloat(model) ? undefined : await scoresOf(model, data.evaluation, options, run)
+  const result = await trainQatOn(model, data, options, run)
+  return { ...result, report: { ...result.report, ...(float && { float }) } }
+}
+
+/** The same on data that are read already, without scores of the float network. */
+export async function trainQatOn(
+  model: Model,
+  data: RunData,
+  options: TrainQatOptions,
+  run: Run,
+): Promise<TrainQatResult> {
   const { qfloat, diagnostics } = await prepared(model, data, options, run)
   const subject = subjectOf(model, qfloat, run)
   const { trainable } = subject
@@ -66,7 +77,7 @@ export async function trainQat(model: Model, options: TrainQatOptions): Promise<
   return {
     ...converted,
     qfloat: trained,
-    report: { ...report, ...(float && { float }), ...(quantized && { quantized }) },
+    report: { ...report, ...(quantized && { quantized }) },
     diagnostics: [...diagnostics, ...run.diagnostics.list, ...converted.diagnostics],
   }
 }

@@ -1,0 +1,83 @@
+import type { Model } from '../../ir/index.ts'
+import { findTarget } from '../../targets/index.ts'
+import { FewbitError, must } from '../../util/index.ts'
+import { executionFor } from '../execution.ts'
+import { Run, type RunOptions } from '../run.ts'
+import { trainQatOn } from '../train/train-qat.ts'
+import type { RunData } from '../train/train-subject.ts'
+import { qatMethod } from './algorithms.ts'
+import { type TargetAtBits, targetAtBits } from './at-bits.ts'
+import { type QatBenchRecipe, trainingOf } from './recipe.ts'
+import type { QatCell } from './state.ts'
+
+/** Where a cell stands in the table. */
+export type CellPlace = Pick<QatCell, 'model' | 'scheme' | 'target' | 'algorithm'>
+
+export interface CellRequest {
+  readonly place: CellPlace
+  readonly network: Model
+  readonly data: RunData
+  readonly recipe: QatBenchRecipe
+  readonly metrics?: readonly string[]
+  /** Refuses bits that the backend has no kernels for. */
+  readonly strict: boolean
+  /** Options of the whole run. */
+  readonly shared: RunOptions
+}
+
+/**
+ * Trains and converts. What a target or a method cannot do is a result as well, and so is a loss that diverges.
+ * @throws whatever is no `FewbitError`, and the signal's reason.
+ */
+export async function measureCell(request: CellRequest): Promise<QatCell> {
+  const start = performance.now()
+  const seconds = () => Math.round((performance.now() - start) / 100) / 10
+  try {
+    const measured = await measure(request)
+    return { ...request.place, ...measured, seconds: seconds() }
+  } catch (error) {
+    request.shared.signal?.throwIfAborted()
+    if (!(error instanceof FewbitError)) throw error
+    const reason = error.diagnostics.find(({ level }) => level === 'error')?.message ?? error.message
+    return { ...request.place, seconds: seconds(), refused: { code: error.code, reason } }
+  }
+}
+
+async function measure(request: CellRequest): Promise<Partial<QatCell>> {
+  const { place, network, data, recipe, metrics } = request
+  const { target, beyond, run } = runFor(request)
+  const { edgeBits, batchNorm, calibrationSamples } = recipe
+  const options = {
+    ...run.options,
+    ...trainingOf(recipe),
+    data: data.data.asDataset(),
+    ...(data.evaluation && { evaluation: { data: data.evaluation, ...(metrics && { metrics }) } }),
+    quantization: {
+      ...{ target: target.name, scheme: place.scheme, edgeBits, batchNorm, ...qatMethod(place.algorithm) },
+      calibration: { samples: calibrationSamples },
+    },
+  }
+  const { report, conversion } = await trainQatOn(network, data, options, run)
+  const { before, after, quantized, history } = report
+  const within = Math.min(...must(conversion, 'conversion').outputs.map((output) => output.within))
+  const loss = history.at(-1)?.loss
+  return {
+    ...(beyond && { beyond }),
+    measuredOn: executionFor(target).isBackend ? 'backend' : 'simulation',
+    ...(before && { before }),
+    ...(after && { qfloat: after }),
+    ...(quantized && { deployed: quantized }),
+    within,
+    ...(loss !== undefined && { loss }),
+  }
+}
+
+/** A run that knows the target at these bits. */
+function runFor({ place, shared, strict }: CellRequest): TargetAtBits & { readonly run: Run } {
+  const given = new Run(shared)
+  const found = findTarget(place.target, given.registries.targets)
+  const at: TargetAtBits = strict ? { target: found, beyond: false } : targetAtBits(found, place.scheme)
+  if (!at.beyond) return { ...at, run: given }
+  const extensions = [...(shared.extensions ?? []), { name: 'bits', targets: [at.target] }]
+  return { ...at, run: new Run({ ...shared, extensions }) }
+}
