@@ -69,7 +69,7 @@ export function scores({ report }: QuantizeResult, which: 'before' | 'after'): E
 }
 
 /** Names stages after the attempt that they belong to. */
-function labelled(run: RunOptions, attempt: string): RunOptions {
+export function labelled(run: RunOptions, attempt: string): RunOptions {
   const { onProgress } = run
   if (!onProgress) return run
   return { ...run, onProgress: (event: ProgressEvent) => onProgress({ ...event, stage: `${attempt}: ${event.stage}` }) }

@@ -7,6 +7,7 @@ import sharp from 'sharp'
 import { drawPicture, SIDE, SPLITS, type Split } from './pictures.ts'
 import type { DemoResult } from './run-demo.ts'
 import { CLASSES } from './shapes.ts'
+import type { TrainDemoResult } from './train-demo.ts'
 
 /** Pictures written for each split. */
 const WRITTEN = { calibrate: 128, test: 256 } as const
@@ -23,20 +24,34 @@ export async function checkFolder(folder: string): Promise<void> {
   }
 }
 
-/**
- * Writes the three models, and pictures in one subfolder for each class. The folder appears complete or not at all: it is
- * filled under another name, which is removed after a failure or an abort.
- */
+/** Writes the three models, and pictures in one subfolder for each class. */
 export async function writeDemo(result: DemoResult, folder: string, signal: AbortSignal): Promise<void> {
+  await fillFolder(folder, async (partial) => {
+    await saveModel(result.float, join(partial, 'demo.onnx'))
+    await saveModel(result.careless.model, join(partial, 'demo.careless.onnx'))
+    await saveModel(result.fewbit.model, join(partial, 'demo.int8.onnx'))
+    for (const split of ['calibrate', 'test'] as const) await writePictures(partial, split, WRITTEN[split], signal)
+  })
+}
+
+/** Writes the networks that `demo --train` made. */
+export async function writeTrainDemo({ float, nearest, trained }: TrainDemoResult, folder: string): Promise<void> {
+  await fillFolder(folder, async (partial) => {
+    await saveModel(float.model, join(partial, 'float.onnx'))
+    await saveModel(nearest.model, join(partial, 'w4a4.onnx'))
+    await saveModel(trained.qfloat.model, join(partial, 'w4a4.qfloat.onnx'))
+    await saveModel(trained.model, join(partial, 'w4a4.trained.onnx'))
+  })
+}
+
+/** The folder appears complete or not at all: it is filled under another name, which is removed after a failure or an abort. */
+async function fillFolder(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {
   await checkFolder(folder)
   const target = resolve(folder)
   const partial = `${target}.partial-${process.pid}`
   try {
     await mkdir(partial, { recursive: true })
-    await saveModel(result.float, join(partial, 'demo.onnx'))
-    await saveModel(result.careless.model, join(partial, 'demo.careless.onnx'))
-    await saveModel(result.fewbit.model, join(partial, 'demo.int8.onnx'))
-    for (const split of ['calibrate', 'test'] as const) await writePictures(partial, split, WRITTEN[split], signal)
+    await fill(partial)
     await mkdir(dirname(target), { recursive: true })
     if (existsSync(target)) await rmdir(target)
     await rename(partial, target)
