@@ -1,13 +1,16 @@
 import { activationEqualization } from './activation-equalization.ts'
+import { adaquant } from './adaquant.ts'
 import { adaround } from './adaround.ts'
 import type { Algorithm } from './algorithm.ts'
 import { batchnormReestimation } from './batchnorm-reestimation.ts'
 import { biasAbsorption } from './bias-absorption.ts'
 import { biasCorrection } from './bias-correction.ts'
+import { brecq } from './brecq.ts'
 import { channelSplit } from './channel-split.ts'
 import { cle } from './cle.ts'
 import { coordinateDescent } from './coordinate-descent.ts'
 import { gptq } from './gptq.ts'
+import { qdrop } from './qdrop.ts'
 import { relu6ToRelu } from './relu6-to-relu.ts'
 import { scaleFolding } from './scale-folding.ts'
 import { scaleSearch } from './scale-search.ts'
@@ -31,6 +34,9 @@ export const ALGORITHMS = {
   gptq,
   adaround,
   'coordinate-descent': coordinateDescent,
+  adaquant,
+  brecq,
+  qdrop,
   'bias-correction': biasCorrection,
   'batchnorm-reestimation': batchnormReestimation,
 } satisfies Algorithms

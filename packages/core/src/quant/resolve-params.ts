@@ -69,6 +69,13 @@ function fromRanges(members: readonly TensorPlan[], { activations }: ChosenRange
   return { spec: withoutHeadroom(spec), scale: [fitting], zeroPoint: [zeroPoint] }
 }
 
+/** Parameters with a learned scale, made no larger than the bounds of the group's members allow: see `TensorPlan.within`. */
+export function scaledWithin(params: QuantParams, members: readonly TensorPlan[]): QuantParams {
+  const { hi } = withinOf(members)
+  const { spec, zeroPoint } = params
+  return { ...params, scale: params.scale.map((s, i) => scaleBelow(s, spec.quantMax - (zeroPoint[i] ?? 0), hi)) }
+}
+
 function rangeOf({ source, value }: TensorPlan, ranges: ReadonlyMap<string, Range>): Range | undefined {
   if (source.kind === 'fixed') return source.range
   if (source.kind !== 'calibrate') return undefined

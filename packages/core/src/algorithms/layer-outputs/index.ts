@@ -6,4 +6,5 @@ export {
   type MeasureOptions,
   meansByLevel,
   quantizedMeans,
+  writePart,
 } from './measure.ts'

@@ -180,7 +180,7 @@ function partFor(
 }
 
 /** Writes what the plan says of a part of the network. */
-function writePart(part: Model, { plan, params, form }: QuantizedContext): Model {
+export function writePart(part: Model, { plan, params, form }: QuantizedContext): Model {
   const own = planOf(part, plan)
   const all = new Map(params)
   resolveBiases(part, own, all, new Diagnostics())

@@ -1,0 +1,152 @@
+import { batches, modelInputs } from '../../engine/index.ts'
+import { qatOps } from '../../fake-quantizers/index.ts'
+import { cloneModel, type Model, valuesByName } from '../../ir/index.ts'
+import { materialize, resolveBiases } from '../../quant/index.ts'
+import { Diagnostics, FewbitError, mixSeed, must } from '../../util/index.ts'
+import type { AlgorithmOutcome, QuantizedContext } from '../algorithm.ts'
+import { biasedLayers } from '../linear-bias.ts'
+import { type WeightedLayer, weightedLayers } from '../rounding/weighted-layer.ts'
+import { deploy } from './deploy-unit.ts'
+import type { ReconstructionOptions } from './reconstruction-options.ts'
+import { trainUnit } from './train-unit.ts'
+import { type TrainingForm, trainingForm } from './training-form.ts'
+import { Journey, type UnitData } from './unit-data.ts'
+import { unitError } from './unit-error.ts'
+import { partOf } from './unit-part.ts'
+import { type Decision, unitStep } from './unit-step.ts'
+import { type Unit, unitsOf } from './units.ts'
+import type { WeightRule } from './weight-sites.ts'
+
+/** What tells one method of reconstruction from another. */
+export interface Method {
+  readonly weights: WeightRule
+  /** Of an element to be quantized in a step, and to come from the quantized network. */
+  readonly prob: number
+  readonly decision?: Decision
+}
+
+/** Steps between two reports of progress. */
+const REPORTED = 25
+
+/** What was done to one unit. JSON. */
+export interface UnitDetails {
+  readonly unit: string
+  readonly layers: number
+  /** Squared error of its outputs on what it sees, as a share of their squares in float. */
+  readonly before: number
+  readonly after: number
+  /** It was worse than before, and was taken back. */
+  readonly undone?: true
+}
+
+/**
+ * Goes through the network unit by unit. Each learns its weights and the scales of its activations so that its outputs, on what the units
+ * before it have become, are those of the float network (BRECQ, arXiv:2102.05426).
+ */
+export async function reconstruct(
+  cx: QuantizedContext,
+  options: ReconstructionOptions,
+  method: Method,
+): Promise<AlgorithmOutcome> {
+  const { layers, notes } = weightedLayers(cx.model, cx.plan)
+  const units = unitsOf(cx.model, new Set(layers.flatMap(({ nodes }) => nodes)), options)
+  const journey = new Journey(cx.engine, await calibrationBatches(cx))
+  const work = new UnitWork(cx, options, method, layers, units.length)
+  for (const [i, unit] of units.entries()) {
+    const float = { model: cx.reference, load: {} }
+    const data = await journey.to(unit, float, { model: quantizedNow(cx), load: cx.load })
+    await work.reconstruct(unit, data, i)
+  }
+  return { changed: work.changed, notes: [...notes, ...work.notes], details: { units: work.details } }
+}
+
+async function calibrationBatches({ model, data, signal }: QuantizedContext) {
+  const { dataset, samples, batchSize } = must(data, 'calibration data')
+  const found = []
+  const limits = { batchSize, limit: samples, ...(signal ? { signal } : {}) }
+  for await (const batch of batches(dataset, modelInputs(model), limits)) found.push(batch)
+  return found
+}
+
+/** The network with what has been reconstructed so far. */
+function quantizedNow({ model, plan, params, form }: QuantizedContext): Model {
+  const current = new Map(params)
+  resolveBiases(model, plan, current, new Diagnostics())
+  return materialize(cloneModel(model), plan, current, { form })
+}
+
+class UnitWork {
+  readonly changed: string[] = []
+  readonly notes: string[] = []
+  readonly details: UnitDetails[] = []
+  readonly #cx: QuantizedContext
+  readonly #options: ReconstructionOptions
+  readonly #method: Method
+  readonly #layers: readonly WeightedLayer[]
+  readonly #total: number
+
+  constructor(
+    cx: QuantizedContext,
+    options: ReconstructionOptions,
+    method: Method,
+    layers: readonly WeightedLayer[],
+    units: number,
+  ) {
+    this.#cx = cx
+    this.#options = options
+    this.#method = method
+    this.#layers = layers
+    this.#total = units * options.iterations
+  }
+
+  async reconstruct(unit: Unit, data: UnitData | undefined, index: number): Promise<void> {
+    const cx = this.#cx
+    const batch = Math.min(this.#options.batch, data?.count ?? 0)
+    const part = () => (data ? partOf(cx.model, unit, data, batch, cx.ops) : undefined)
+    const form = this.#form(unit, part())
+    if (!data || !form) return
+    const before = await unitError(must(part(), 'part'), data, batch, cx)
+    const state = await this.#trained(unit, form, data, batch, index)
+    if (!state) return
+    const takeBack = deploy(form, state, cx)
+    const after = await unitError(must(part(), 'part'), data, batch, cx)
+    const undone = !(after <= before)
+    if (undone) takeBack()
+    else this.changed.push(...form.weights.flatMap(({ layer }) => layer.nodes.map(({ name }) => name)))
+    const layers = form.weights.length
+    this.details.push({ unit: unit.name, layers, before, after, ...(undone ? { undone } : {}) })
+  }
+
+  #form(unit: Unit, part: Model | undefined): TrainingForm | undefined {
+    const { ops, model, reference } = this.#cx
+    const originals = valuesByName(reference.graph)
+    const layers = this.#layers.filter(({ nodes }) => nodes.every((node) => unit.nodes.has(node)))
+    if (!part) this.notes.push(`${unit.name} was left alone: its batch is not on the first axis, or is fixed`)
+    if (!part || layers.length === 0) return undefined
+    const learned = layers.map((layer) => {
+      return { layer, trained: must(originals.get(layer.weight.name)?.constant, 'weight as trained') }
+    })
+    const biased = biasedLayers(model, ops).filter(({ node }) => unit.nodes.has(node))
+    const biases = this.#options.biasRate > 0 ? biased.map(({ bias }) => bias.name) : []
+    const options = { ...this.#method, scales: this.#options.scaleRate > 0 }
+    return trainingForm(part, learned, biases, this.#cx, options, qatOps(ops))
+  }
+
+  /** Undefined where the unit cannot be differentiated. */
+  async #trained(unit: Unit, form: TrainingForm, data: UnitData, batch: number, index: number) {
+    const { engine, ops, seed, signal, progress } = this.#cx
+    const { iterations } = this.#options
+    try {
+      const step = unitStep(form, this.#options, this.#method.decision, qatOps(ops))
+      const onStep = (done: number) => {
+        if (done % REPORTED === 0 || done === iterations) progress(index * iterations + done, this.#total)
+      }
+      const task = { engine, form, step, data, iterations, batch, seed: mixSeed(seed, index), onStep }
+      return await trainUnit({ ...task, ...(signal ? { signal } : {}) })
+    } catch (error) {
+      if (!(error instanceof FewbitError) || !error.code.startsWith('AUTODIFF')) throw error
+      this.notes.push(`${unit.name} was left alone: ${error.message}`)
+      return undefined
+    }
+  }
+}
