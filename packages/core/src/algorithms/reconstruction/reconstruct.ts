@@ -7,6 +7,7 @@ import type { AlgorithmOutcome, QuantizedContext } from '../algorithm.ts'
 import { biasedLayers } from '../linear-bias.ts'
 import { type WeightedLayer, weightedLayers } from '../rounding/weighted-layer.ts'
 import { deploy } from './deploy-unit.ts'
+import { FisherGradients } from './fisher.ts'
 import type { ReconstructionOptions } from './reconstruction-options.ts'
 import { trainUnit } from './train-unit.ts'
 import { type TrainingForm, trainingForm } from './training-form.ts'
@@ -50,8 +51,10 @@ export async function reconstruct(
 ): Promise<AlgorithmOutcome> {
   const { layers, notes } = weightedLayers(cx.model, cx.plan)
   const units = unitsOf(cx.model, new Set(layers.flatMap(({ nodes }) => nodes)), options)
-  const journey = new Journey(cx.engine, await calibrationBatches(cx))
-  const work = new UnitWork(cx, options, method, layers, units.length)
+  const samples = await calibrationBatches(cx)
+  const journey = new Journey(cx.engine, samples)
+  const fisher = options.fisher === 'diagonal' ? new FisherGradients(cx, samples) : undefined
+  const work = new UnitWork({ cx, options, method, layers, fisher, total: units.length * options.iterations })
   for (const [i, unit] of units.entries()) {
     const float = { model: cx.reference, load: {} }
     const data = await journey.to(unit, float, { model: quantizedNow(cx), load: cx.load })
@@ -75,38 +78,34 @@ function quantizedNow({ model, plan, params, form }: QuantizedContext): Model {
   return materialize(cloneModel(model), plan, current, { form })
 }
 
+interface Surroundings {
+  readonly cx: QuantizedContext
+  readonly options: ReconstructionOptions
+  readonly method: Method
+  readonly layers: readonly WeightedLayer[]
+  readonly fisher: FisherGradients | undefined
+  /** Steps of all units. */
+  readonly total: number
+}
+
 class UnitWork {
   readonly changed: string[] = []
   readonly notes: string[] = []
   readonly details: UnitDetails[] = []
-  readonly #cx: QuantizedContext
-  readonly #options: ReconstructionOptions
-  readonly #method: Method
-  readonly #layers: readonly WeightedLayer[]
-  readonly #total: number
+  readonly #around: Surroundings
 
-  constructor(
-    cx: QuantizedContext,
-    options: ReconstructionOptions,
-    method: Method,
-    layers: readonly WeightedLayer[],
-    units: number,
-  ) {
-    this.#cx = cx
-    this.#options = options
-    this.#method = method
-    this.#layers = layers
-    this.#total = units * options.iterations
+  constructor(around: Surroundings) {
+    this.#around = around
   }
 
   async reconstruct(unit: Unit, data: UnitData | undefined, index: number): Promise<void> {
-    const cx = this.#cx
-    const batch = Math.min(this.#options.batch, data?.count ?? 0)
+    const { cx, options } = this.#around
+    const batch = Math.min(options.batch, data?.count ?? 0)
     const part = () => (data ? partOf(cx.model, unit, data, batch, cx.ops) : undefined)
     const form = this.#form(unit, part())
     if (!data || !form) return
     const before = await unitError(must(part(), 'part'), data, batch, cx)
-    const state = await this.#trained(unit, form, data, batch, index)
+    const state = await this.#unlessUndifferentiable(unit, () => this.#trained(unit, form, data, batch, index))
     if (!state) return
     const takeBack = deploy(form, state, cx)
     const after = await unitError(must(part(), 'part'), data, batch, cx)
@@ -118,31 +117,39 @@ class UnitWork {
   }
 
   #form(unit: Unit, part: Model | undefined): TrainingForm | undefined {
-    const { ops, model, reference } = this.#cx
-    const originals = valuesByName(reference.graph)
-    const layers = this.#layers.filter(({ nodes }) => nodes.every((node) => unit.nodes.has(node)))
+    const { cx, options, method } = this.#around
+    const originals = valuesByName(cx.reference.graph)
+    const layers = this.#around.layers.filter(({ nodes }) => nodes.every((node) => unit.nodes.has(node)))
     if (!part) this.notes.push(`${unit.name} was left alone: its batch is not on the first axis, or is fixed`)
     if (!part || layers.length === 0) return undefined
     const learned = layers.map((layer) => {
       return { layer, trained: must(originals.get(layer.weight.name)?.constant, 'weight as trained') }
     })
-    const biased = biasedLayers(model, ops).filter(({ node }) => unit.nodes.has(node))
-    const biases = this.#options.biasRate > 0 ? biased.map(({ bias }) => bias.name) : []
-    const options = { ...this.#method, scales: this.#options.scaleRate > 0 }
-    return trainingForm(part, learned, biases, this.#cx, options, qatOps(ops))
+    const biased = biasedLayers(cx.model, cx.ops).filter(({ node }) => unit.nodes.has(node))
+    const biases = options.biasRate > 0 ? biased.map(({ bias }) => bias.name) : []
+    const settings = { ...method, scales: options.scaleRate > 0, weighed: options.fisher !== 'none' }
+    return trainingForm(part, learned, biases, cx, settings, qatOps(cx.ops))
   }
 
-  /** Undefined where the unit cannot be differentiated. */
   async #trained(unit: Unit, form: TrainingForm, data: UnitData, batch: number, index: number) {
-    const { engine, ops, seed, signal, progress } = this.#cx
-    const { iterations } = this.#options
+    const { cx, options, method, fisher, total } = this.#around
+    const { iterations } = options
+    const weights = await fisher?.of(unit)
+    const step = unitStep(form, options, method.decision, qatOps(cx.ops))
+    const onStep = (done: number) => {
+      if (done % REPORTED === 0 || done === iterations) cx.progress(index * iterations + done, total)
+    }
+    const { engine, signal } = cx
+    return trainUnit({
+      ...{ engine, form, step, iterations, batch, onStep, seed: mixSeed(cx.seed, index) },
+      data: { ...data, ...(weights ? { weights } : {}) },
+      ...(signal ? { signal } : {}),
+    })
+  }
+
+  async #unlessUndifferentiable<T>(unit: Unit, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      const step = unitStep(form, this.#options, this.#method.decision, qatOps(ops))
-      const onStep = (done: number) => {
-        if (done % REPORTED === 0 || done === iterations) progress(index * iterations + done, this.#total)
-      }
-      const task = { engine, form, step, data, iterations, batch, seed: mixSeed(seed, index), onStep }
-      return await trainUnit({ ...task, ...(signal ? { signal } : {}) })
+      return await work()
     } catch (error) {
       if (!(error instanceof FewbitError) || !error.code.startsWith('AUTODIFF')) throw error
       this.notes.push(`${unit.name} was left alone: ${error.message}`)

@@ -1,7 +1,8 @@
 import type { Engine, Feeds } from '../../engine/index.ts'
-import { asTensor, type Tensor, type Value } from '../../ir/index.ts'
+import { asTensor, Tensor, type Value } from '../../ir/index.ts'
 import { TrainingRun, type TrainingStep } from '../../training/index.ts'
 import { mixSeed, must, rng } from '../../util/index.ts'
+import { CachedRows } from './cached-rows.ts'
 import { NoisePool } from './noise-pool.ts'
 import type { TrainingForm } from './training-form.ts'
 import type { UnitData } from './unit-data.ts'
@@ -49,6 +50,7 @@ const constantsOf = ({ trainable }: TrainingForm) =>
 function feeder({ form, data, batch, seed }: TrainUnit): () => { feeds: Feeds; targets: Feeds } {
   const random = rng(mixSeed(seed, 1))
   const pool = new NoisePool(mixSeed(seed, 2))
+  const outputs = outputsOf(form, data)
   const order = Array.from({ length: data.count }, (_, i) => i)
   return () => {
     const rows = drawn(order, batch, random)
@@ -56,9 +58,28 @@ function feeder({ form, data, batch, seed }: TrainUnit): () => { feeds: Feeds; t
     for (const [name, cached] of data.seen) feeds[name] = cached.batch(rows)
     for (const [name, input] of form.float) feeds[input] = must(data.float.get(name), name).batch(rows)
     for (const value of form.noise) feeds[value.name] = pool.draw(dimsOf(value))
-    const targets = Object.fromEntries([...data.targets].map(([name, cached]) => [name, cached.batch(rows)]))
-    return { feeds, targets }
+    for (const { weight, rows: weights } of outputs) if (weight && weights) feeds[weight] = weights.batch(rows)
+    return { feeds, targets: Object.fromEntries(outputs.map(({ name, target }) => [name, target.batch(rows)])) }
   }
+}
+
+/** Targets and weights by the training form's outputs. A weighed output is compared with its target, weighed. */
+function outputsOf({ outputs }: TrainingForm, { targets, weights }: UnitData) {
+  return [...outputs].map(([unitOutput, { name, weight }]) => {
+    const target = must(targets.get(unitOutput), unitOutput)
+    const rows = weights?.get(unitOutput)
+    return weight && rows ? { name, weight, rows, target: product(target, rows) } : { name, target }
+  })
+}
+
+function product(a: CachedRows, b: CachedRows): CachedRows {
+  const [x, y] = [a.all().numbers(), b.all().numbers()]
+  return new CachedRows([
+    Tensor.float32(
+      a.all().dims,
+      Float32Array.from(x, (value, i) => value * (y[i] as number)),
+    ),
+  ])
 }
 
 /** Different samples, as many as there are at most: the first steps of a shuffle. */

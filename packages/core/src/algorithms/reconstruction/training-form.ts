@@ -16,6 +16,8 @@ export interface FormOptions {
   readonly prob: number
   /** Whether the scales of activations are learned. */
   readonly scales: boolean
+  /** Whether outputs are multiplied with weights that are fed. */
+  readonly weighed: boolean
 }
 
 /** A unit in the form in which it trains. */
@@ -28,6 +30,8 @@ export interface TrainingForm {
   readonly noise: readonly Value[]
   /** Inputs for what the float network has, by the name of the input for what the quantized network has. */
   readonly float: ReadonlyMap<string, string>
+  /** Names of outputs, and inputs for what they are multiplied with, by the name of the unit's output. */
+  readonly outputs: ReadonlyMap<string, { readonly name: string; readonly weight?: string }>
 }
 
 /**
@@ -55,9 +59,12 @@ export function trainingForm(
   const float = new Map(
     options.prob < 1 ? inputs.map((x) => [x.name, mixed(writer, x, options.prob).name] as const) : [],
   )
+  const outputs = new Map(
+    part.graph.outputs.map((y) => [y.name, options.weighed ? weighed(writer, y) : { name: y.name }]),
+  )
   addFunctionBodies(part, ops)
   const trainable = { model: part, parameters: writer.parameters, updates: new Map<string, string>() }
-  return { trainable, weights, activations, biases, noise: writer.noise, float }
+  return { trainable, weights, activations, biases, noise: writer.noise, float, outputs }
 }
 
 /** Each element comes from the quantized network with a probability, and else from the float one (QDrop, arXiv:2203.05740). */
@@ -73,4 +80,14 @@ function mixed(writer: CallWriter, input: Value, prob: number): Value {
   builder.moveTo({})
   for (const { node, index } of uses) node.setInput(index, mix)
   return float
+}
+
+/** The output times an input of its shape, in its place. */
+function weighed({ builder }: CallWriter, output: Value) {
+  const { graph } = builder
+  const weight = builder.input(`${output.name}_weight`, output.type)
+  const product = builder.op('Mul', [output, weight])
+  product.type = output.type
+  graph.outputs[graph.outputs.indexOf(output)] = product
+  return { name: product.name, weight: weight.name }
 }

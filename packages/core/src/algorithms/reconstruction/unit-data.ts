@@ -16,6 +16,8 @@ export interface UnitData {
   readonly float: RowsByName
   /** Its outputs in float. */
   readonly targets: RowsByName
+  /** What differences of outputs are multiplied with. */
+  readonly weights?: RowsByName
 }
 
 /** The calibration samples on their way through the float and the quantized network, a unit further each time. */

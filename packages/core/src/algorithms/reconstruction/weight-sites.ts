@@ -86,11 +86,12 @@ export function learnedWeight(
 
 /** Rounding to the nearest has to find the codes again. */
 function onGrid(weight: Tensor, params: QuantParams) {
-  const values = weight.numbers()
+  // 0 in place of −0, which no code stands for.
+  const values = Float32Array.from(weight.numbers(), (x) => x + 0)
   const again = fakeQuantize(values, params, weight.dims)
   invariant(
     values.every((x, i) => Math.abs(x - (again[i] as number)) <= 1e-6 * Math.abs(x)),
     () => 'codes of a weight are not found again',
   )
-  return { weight, params }
+  return { weight: Tensor.float32(weight.dims, values), params }
 }
