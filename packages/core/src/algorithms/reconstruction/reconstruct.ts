@@ -102,7 +102,7 @@ class UnitWork {
     const { cx, options } = this.#around
     const batch = Math.min(options.batch, data?.count ?? 0)
     const part = () => (data ? partOf(cx.model, unit, data, batch, cx.ops) : undefined)
-    const form = this.#form(unit, part())
+    const form = await this.#unlessUndifferentiable(unit, () => this.#form(unit, part()))
     if (!data || !form) return
     const before = await unitError(must(part(), 'part'), data, batch, cx)
     const state = await this.#unlessUndifferentiable(unit, () => this.#trained(unit, form, data, batch, index))
@@ -147,11 +147,11 @@ class UnitWork {
     })
   }
 
-  async #unlessUndifferentiable<T>(unit: Unit, work: () => Promise<T>): Promise<T | undefined> {
+  async #unlessUndifferentiable<T>(unit: Unit, work: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await work()
     } catch (error) {
-      if (!(error instanceof FewbitError) || !error.code.startsWith('AUTODIFF')) throw error
+      if (!(error instanceof FewbitError) || !/^(AUTODIFF|OPSET)_/.test(error.code)) throw error
       this.notes.push(`${unit.name} was left alone: ${error.message}`)
       return undefined
     }

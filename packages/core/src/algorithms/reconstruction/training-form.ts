@@ -1,3 +1,4 @@
+import { readyToDifferentiate } from '../../autodiff/index.ts'
 import { addFunctionBodies } from '../../engine/index.ts'
 import { asTensor, type Model, type Value, valuesByName } from '../../ir/index.ts'
 import type { OpRegistry } from '../../ops/index.ts'
@@ -35,19 +36,21 @@ export interface TrainingForm {
 }
 
 /**
- * Writes fake-quantizers into a unit where the plan has quantizers and, where elements are dropped, the mix of quantized and float inputs
+ * A copy of a unit with fake-quantizers where the plan has quantizers and, where elements are dropped, the mix of quantized and float inputs
  * before them.
- * @param part as `partOf` makes it; it becomes the training form.
+ * @param unit as `partOf` makes it.
  * @param layers whose weights are learned. @param biases initializers that are learned as well.
  */
 export function trainingForm(
-  part: Model,
+  unit: Model,
   layers: Parameters<typeof writeWeights>[2],
   biases: readonly string[],
   cx: QuantizedContext,
   options: FormOptions,
   ops: OpRegistry,
 ): TrainingForm {
+  // Before there are fake-quantizers in it: their bodies cannot be raised.
+  const part = readyToDifferentiate(unit, cx.ops)
   const inputs = part.graph.inputs.filter(({ type }) => asTensor(type)?.dtype === 'float32')
   const writer = new CallWriter(part)
   const planned = plannedUses(part, cx.plan)

@@ -1,5 +1,5 @@
 import type { Model } from '../../ir/index.ts'
-import { type PlanSummary, summarizePlan } from '../../quant/index.ts'
+import { type PlanSummary, parseScheme, summarizePlan } from '../../quant/index.ts'
 import { FewbitError, must } from '../../util/index.ts'
 import { calibrationData } from '../data.ts'
 import { targetOf } from '../make-plan.ts'
@@ -41,7 +41,7 @@ export interface ClimbResult extends QuantizeResult {
 
 /**
  * Quantizes by ever stronger methods until the score on the evaluation data drops by no more than allowed: observers, equalization and
- * bias correction, scale search, rounding, single layers in float, more bits. What does not help is not kept. Where nothing suffices the
+ * bias correction, scale search, rounding, reconstruction, single layers in float, more bits. What does not help is not kept. Where nothing suffices the
  * best network is returned, and `ladder.met` is false.
  * @throws FewbitError LADDER_DATA, LADDER_METRIC, LADDER_RECIPE; what `quantize` throws.
  */
@@ -131,6 +131,7 @@ class Climber {
       given: settings.algorithms.map(({ name }) => name),
       mayKeepFloat: target.fallback !== 'none',
       shifts: target.activations.powerOfTwo !== undefined,
+      fewBits: hasFewBits(settings.scheme),
       richer: richerScheme(settings.scheme, target),
       sensitivity: () => this.#sensitivity(),
     }
@@ -200,6 +201,11 @@ class Climber {
     const made = await this.bestProduced()
     return this.#run.stage('rank layers', (progress) => rankLayers(made, this.#run, progress))
   }
+}
+
+function hasFewBits(scheme: string): boolean {
+  const { weights, activations } = parseScheme(scheme)
+  return Math.min(weights?.bits ?? 8, activations?.bits ?? 8) < 8
 }
 
 const shareOf = (share: PlanSummary['integerShare']) => (share === undefined ? {} : { integerShare: share })

@@ -1,4 +1,4 @@
-import type { Algorithms } from '../../algorithms/index.ts'
+import type { AlgorithmRequest, Algorithms } from '../../algorithms/index.ts'
 import type { Patch } from '../patch.ts'
 
 export interface Step {
@@ -18,6 +18,8 @@ export interface Outlook {
   readonly mayKeepFloat: boolean
   /** Scales of activations are powers of two, which have an observer of their own. */
   readonly shifts: boolean
+  /** Weights or activations have fewer than 8 bits, where gradient descent gains enough for the minutes that it takes. */
+  readonly fewBits: boolean
   /** The scheme with more bits that the backend can hold, if there is one. */
   readonly richer: string | undefined
   /** Quantized nodes with products, the most sensitive first. */
@@ -25,11 +27,28 @@ export interface Outlook {
 }
 
 /** Methods from the cheapest to the strongest; those of one rung help each other and are tried together. */
-const METHODS: readonly { readonly rung: string; readonly names: readonly string[] }[] = [
-  { rung: 'equalization', names: ['relu6-to-relu', 'cle', 'bias-absorption', 'bias-correction'] },
-  { rung: 'scales', names: ['scale-search', 'bias-correction'] },
-  { rung: 'rounding', names: ['coordinate-descent', 'bias-correction'] },
+const METHODS: readonly Method[] = [
+  { rung: 'equalization', requests: named('relu6-to-relu', 'cle', 'bias-absorption', 'bias-correction') },
+  { rung: 'scales', requests: named('scale-search', 'bias-correction') },
+  { rung: 'rounding', requests: named('coordinate-descent', 'bias-correction') },
+  // A quarter of the steps that it takes by default, which is most of what it gains.
+  {
+    rung: 'reconstruction',
+    requests: [{ name: 'qdrop', options: { iterations: 500 } }, ...named('bias-correction')],
+    fewBits: true,
+  },
 ]
+
+interface Method {
+  readonly rung: string
+  readonly requests: readonly AlgorithmRequest[]
+  /** For weights or activations of few bits only. */
+  readonly fewBits?: true
+}
+
+function named(...names: readonly string[]): AlgorithmRequest[] {
+  return names.map((name) => ({ name }))
+}
 
 /** Nodes that are relieved at a time: twice as many with each trial, up to half of them. */
 const DOUBLING = 2
@@ -43,13 +62,13 @@ export async function* steps(outlook: () => Outlook): AsyncGenerator<Step> {
   if (outlook().shifts) {
     yield { rung: 'observers', what: 'powers of two by squared error', patch: { observer: 'pot-search' } }
   }
-  for (const { rung, names } of METHODS) {
-    const { patch, algorithms, given } = outlook()
+  for (const { rung, requests, fewBits } of METHODS) {
+    const { patch, algorithms, given, fewBits: isFew } = outlook()
     const had = new Set([...given, ...(patch.algorithms ?? []).map(({ name }) => name)])
-    const added = names.filter((name) => Object.hasOwn(algorithms, name) && !had.has(name))
-    if (added.length === 0) continue
-    const all = [...(patch.algorithms ?? []), ...added.map((name) => ({ name }))]
-    yield { rung, what: added.join(', '), patch: { ...patch, algorithms: all } }
+    const added = requests.filter(({ name }) => Object.hasOwn(algorithms, name) && !had.has(name))
+    if (added.length === 0 || (fewBits && !isFew)) continue
+    const all = [...(patch.algorithms ?? []), ...added]
+    yield { rung, what: added.map(({ name }) => name).join(', '), patch: { ...patch, algorithms: all } }
   }
   if (outlook().mayKeepFloat) yield* relieve('partial float', outlook, (nodes) => ({ floatNodes: nodes }))
   const { richer } = outlook()
