@@ -154,7 +154,8 @@ describe('lsq-plus', () => {
         ds += g * ((v < 0 ? 0 : 15) - z)
         dz -= g * s
       } else ds += g * (Math.round(v) - v)
-      expect(run.gradients.x?.[i]).toBe(v < 0 || v > 15 ? 0 : g)
+      // Products with a mask of zeros may be −0.
+      expect((run.gradients.x?.[i] ?? Number.NaN) + 0).toBe(v < 0 || v > 15 ? 0 : g)
     })
     close(run.gradients.scale, ds)
     close(run.gradients.zero_point, dz)

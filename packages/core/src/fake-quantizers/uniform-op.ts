@@ -6,6 +6,7 @@ import {
   type GradContext,
   type Gradients,
   type InferContext,
+  type LowerContext,
   type OpDef,
   type Operand,
   toInput,
@@ -17,6 +18,7 @@ import { QAT_DOMAIN } from './define.ts'
 import type { GradientScale, Mask } from './gradient-options.ts'
 import { between, gradientFactor, isScalar, signOf, times } from './gradient-pieces.ts'
 import { attributeLine, functionText, gridLines, STEP_LINES, ZERO_LINES } from './uniform-body.ts'
+import { uniformPair } from './uniform-pair.ts'
 
 /** What a grid of evenly spaced codes is like. */
 export interface UniformForm {
@@ -88,6 +90,7 @@ function uniformOp<S extends AttrSchema>(family: UniformFamily<S>, form: Uniform
     infer: likeInput,
     quant: QUANTIZER_TRAITS,
     body: bodyText(type, inputs, family, form),
+    lower: (cx) => (family.lines ? undefined : uniformPair(cx as unknown as LowerContext<typeof uniformAttrs>, form)),
     grad(cx) {
       const dy = cx.dy(0)
       const own = cx as unknown as UniformContext<S>
@@ -128,6 +131,7 @@ export class UniformGradient {
   readonly #cx: UniformContext
   readonly #form: UniformForm
   readonly #masks = new Map<Mask, Value>()
+  readonly #weights = new Map<Mask, Value>()
   #step: Value | undefined
   #zero: Value | undefined
 
@@ -155,8 +159,8 @@ export class UniformGradient {
 
   /** dy where x is inside by the mask, else 0. */
   byX(dy: Value): Value {
-    const inside = this.inside(this.#cx.attrs.mask as Mask)
-    return inside ? this.#cx.g.where(inside, dy, 0) : dy
+    const { mask } = this.#cx.attrs
+    return mask === 'none' ? dy : this.#cx.g.mul(dy, this.#weight(mask as Mask))
   }
 
   /** The gradients by scale and zero point, of those that are wanted. */
@@ -173,7 +177,7 @@ export class UniformGradient {
   moved(dy: Value): Value {
     const cx = this.#cx
     const { g } = cx
-    return toInput(cx, 1, g.mul(dy, g.where(this.#clipMask(), g.sub(cx.y(0), cx.x(0)), cx.y(0))))
+    return toInput(cx, 1, g.mul(dy, g.sub(cx.y(0), g.mul(cx.x(0), this.#unclipped()))))
   }
 
   /** A gradient by the step, as one by the scale. */
@@ -185,7 +189,7 @@ export class UniformGradient {
   byZeroPoint(dy: Value): Value {
     const cx = this.#cx
     const { g } = cx
-    const clipped = g.mul(g.where(this.#clipMask(), 0, dy), g.neg(this.step))
+    const clipped = g.mul(g.sub(g.mul(dy, this.#unclipped()), dy), this.step)
     return times(cx, toInput(cx, 2, clipped), this.factor(2))
   }
 
@@ -195,10 +199,18 @@ export class UniformGradient {
     return gradientFactor(this.#cx, i, gradient_scale as GradientScale, quant_max)
   }
 
-  /** What the forward pass clips, for parameters, also where x's gradient is not masked. */
-  #clipMask(): Value {
+  /** What the forward pass does not clip, for parameters, also where x's gradient is not masked. */
+  #unclipped(): Value {
     const { mask } = this.#cx.attrs
-    return must(this.inside(mask === 'none' ? 'rounded' : (mask as Mask)), 'mask')
+    return this.#weight(mask === 'none' ? 'rounded' : (mask as Mask))
+  }
+
+  /** 1 inside, else 0: products with it take half the time of Where. */
+  #weight(mask: Mask): Value {
+    const { g } = this.#cx
+    const known = this.#weights.get(mask) ?? g.cast(must(this.inside(mask), 'mask'), g.dtype)
+    this.#weights.set(mask, known)
+    return known
   }
 
   #between(mask: Mask): Value {

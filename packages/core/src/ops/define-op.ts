@@ -1,5 +1,5 @@
-import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, ValueType } from '../ir/index.ts'
-import type { GradContext, Gradients } from './gradient.ts'
+import type { Attribute, AttributeKind, Dim, Node, Shape, Tensor, TensorType, Value, ValueType } from '../ir/index.ts'
+import type { GradContext, Gradients, LowerContext } from './gradient.ts'
 import type { InputRole, LearnedRole, QuantTraits } from './traits.ts'
 
 /** One attribute's schema. `required` ones have no default; `optional` ones may be absent without one. */
@@ -101,6 +101,11 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
    * Without an import of ai.onnx it takes the model's, and has to mean the same in every version.
    */
   readonly body: string | undefined
+  /**
+   * Writes output 0 by operators that engines run faster, the same but for signs of zeros, where inputs and attributes allow it; undefined elsewhere.
+   * For graphs that run and are not kept.
+   */
+  readonly lower: Facet<[cx: LowerContext<NoInfer<S>>], Value | undefined>
   /** The operator in JavaScript, for engines that do not know it: all outputs from the inputs. Inputs left out are undefined. */
   readonly evaluate: Facet<
     [inputs: readonly (Tensor | undefined)[], attrs: AttrValues<S>],
@@ -141,6 +146,7 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     quant: {},
     learned: [],
     body: undefined,
+    lower: undefined,
     evaluate: undefined,
     weightChannelAxis: undefined,
     ...init,

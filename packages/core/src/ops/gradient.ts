@@ -29,5 +29,12 @@ export interface GradContext<S extends AttrSchema = AttrSchema> extends InferCon
   open(what: string): never
 }
 
+/** What a rule that lowers an operator may look at and write with. */
+export interface LowerContext<S extends AttrSchema = AttrSchema> extends InferContext<S> {
+  readonly g: GradBuilder
+  /** Input i. @throws an internal error where it is left out. */
+  x(i: number): Value
+}
+
 /** The gradient by each input, in that input's shape and type; null where it is zero or nobody asks. */
 export type Gradients = readonly (Value | null)[]

@@ -50,8 +50,9 @@ export class TrainingRun {
 
   /** @throws FewbitError ENGINE_LOAD; TRAIN_SHAPE for noise of open shape. */
   static async load(engine: Engine, step: TrainingStep, options: TrainingRunOptions = {}): Promise<TrainingRun> {
-    const model = await onBlockedKernels(engine, step.model, options.load)
-    return new TrainingRun(step, await engine.load(model, options.load), options.seed ?? 0)
+    const load = trainingLoad(step.model, options.load)
+    const model = await onBlockedKernels(engine, step.model, load)
+    return new TrainingRun(step, await engine.load(model, load), options.seed ?? 0)
   }
 
   /** How many steps were made. */
@@ -143,10 +144,19 @@ export class TrainingRun {
 const labelTensor = (labels: Int32Array | Tensor): Tensor =>
   labels instanceof Int32Array ? Tensor.fromStorage('int32', [labels.length], labels) : labels
 
+/** Levels at which the engine chooses kernels. */
+const OPTIMIZED = ['all', 'simulate']
+
+/** Fake quantization may be written as pairs, which stay in float: integer kernels have no part in training. */
+function trainingLoad({ graph }: Model, load: LoadOptions = {}): LoadOptions {
+  const hasPairs = [...graph.nodes].some((node) => node.qualifiedType === 'DequantizeLinear')
+  return hasPairs && (load.optimization ?? 'all') === 'all' ? { ...load, optimization: 'simulate' } : load
+}
+
 /** Weights of a step are fed, and engines choose their fastest kernels for constant ones only: `blockConvolutions` does it here. */
 async function onBlockedKernels(engine: Engine, model: Model, load: LoadOptions = {}): Promise<Model> {
   const block = await blockedChannels(engine)
-  if (block < 2 || (load.optimization ?? 'all') !== 'all') return model
+  if (block < 2 || !OPTIMIZED.includes(load.optimization ?? 'all')) return model
   const copy = cloneModel(model)
   return blockConvolutions(copy, block) > 0 ? copy : model
 }

@@ -1,7 +1,7 @@
 import { pullBack } from '../autodiff/index.ts'
 import { addFunctionBodies, type ModelInput, modelInputs } from '../engine/index.ts'
 import { asTensor, nodesLeadingTo, Tensor, type Value } from '../ir/index.ts'
-import { inferShapes } from '../passes/index.ts'
+import { inferShapes, lowerNodes } from '../passes/index.ts'
 import { must, problem } from '../util/index.ts'
 import { settingsOf } from './groups.ts'
 import type { TrainingStep, TrainingStepOptions } from './step.ts'
@@ -25,6 +25,7 @@ export function writeStep(options: TrainingStepOptions): TrainingStep {
   const outputs = declareOutputs(cx, written, norm)
   const state = cx.state.close()
   inferShapes(cx.model, { ops: options.ops })
+  lowerNodes(cx.model, options.ops)
   addFunctionBodies(cx.model, options.ops)
   return {
     model: cx.model,

@@ -57,6 +57,11 @@ export class GradBuilder {
     return this.#graph.constant(`${this.#prefix}_constant`, Tensor.fromNumbers(this.dtype, dims, values))
   }
 
+  /** Data of any element type. */
+  constant(tensor: Tensor): Value {
+    return this.#graph.constant(`${this.#prefix}_constant`, tensor)
+  }
+
   #constant(key: string, make: () => Tensor): Value {
     const value = this.#constants.get(key) ?? this.#graph.constant(`${this.#prefix}_constant`, make())
     this.#constants.set(key, value)
