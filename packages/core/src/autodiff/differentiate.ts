@@ -9,7 +9,7 @@ import {
   valuesByName,
 } from '../ir/index.ts'
 import { GRADIENT_OPSET, type OpRegistry } from '../ops/index.ts'
-import { convertOpset, inferShapes } from '../passes/index.ts'
+import { convertOpset, expandRecurrent, inferShapes } from '../passes/index.ts'
 import { Diagnostics, must, problem } from '../util/index.ts'
 import { Backward } from './backward.ts'
 
@@ -62,7 +62,7 @@ export function differentiate(original: Model, options: DifferentiateOptions): D
   return { model, gradients: new Map(names) }
 }
 
-/** A copy in which gradients can be written: at opset 18 or later, with types and shapes inferred. */
+/** A copy in which gradients can be written: at opset 18 or later, with types and shapes inferred, recurrent operators step by step. */
 export function readyToDifferentiate(
   original: Model,
   ops: OpRegistry,
@@ -75,6 +75,7 @@ export function readyToDifferentiate(
   }
   convertOpset(GRADIENT_OPSET).run(model, { ops, diagnostics: new Diagnostics(), trace: () => {} })
   inferShapes(model, { ops })
+  if (expandRecurrent(model) > 0) inferShapes(model, { ops })
   return model
 }
 

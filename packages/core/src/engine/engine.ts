@@ -23,6 +23,11 @@ export interface LoadOptions {
   readonly providers?: readonly string[]
   /** False returns memory to the system after each run at some cost in speed. */
   readonly arena?: boolean
+  /**
+   * False takes memory value by value instead of in one block that is planned from the first run: less for graphs in which many values live
+   * long, at no cost in speed.
+   */
+  readonly memoryPattern?: boolean
   /** File path for a trace of the run, where the engine has one. */
   readonly profile?: string
   /** File path to which the engine writes its optimized graph. */

@@ -147,10 +147,14 @@ const labelTensor = (labels: Int32Array | Tensor): Tensor =>
 /** Levels at which the engine chooses kernels. */
 const OPTIMIZED = ['all', 'simulate']
 
-/** Fake quantization may be written as pairs, which stay in float: integer kernels have no part in training. */
+/**
+ * Fake quantization may be written as pairs, which stay in float: integer kernels have no part in training. Memory that is planned ahead
+ * would be a quarter more, because what the forward pass leaves lives until the backward pass.
+ */
 function trainingLoad({ graph }: Model, load: LoadOptions = {}): LoadOptions {
   const hasPairs = [...graph.nodes].some((node) => node.qualifiedType === 'DequantizeLinear')
-  return hasPairs && (load.optimization ?? 'all') === 'all' ? { ...load, optimization: 'simulate' } : load
+  const { optimization = 'all' } = load
+  return { memoryPattern: false, ...load, optimization: hasPairs && optimization === 'all' ? 'simulate' : optimization }
 }
 
 /** Weights of a step are fed, and engines choose their fastest kernels for constant ones only: `blockConvolutions` does it here. */

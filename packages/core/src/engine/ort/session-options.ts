@@ -10,13 +10,14 @@ const SIMULATE = { session: { disable_quant_qdq: '1' } }
 const ERRORS_ONLY = 3
 
 export function ortSessionOptions(options: LoadOptions): OrtSessionOptions {
-  const { optimization = 'all', threads, providers, arena, profile, saveOptimized } = options
+  const { optimization = 'all', threads, providers, arena, memoryPattern, profile, saveOptimized } = options
   return {
     graphOptimizationLevel: LEVELS[optimization],
     logSeverityLevel: ERRORS_ONLY,
     ...(optimization === 'simulate' && { extra: SIMULATE }),
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(providers !== undefined && { executionProviders: [...providers] }),
+    ...(memoryPattern === false && { enableMemPattern: false }),
     // The memory pattern preallocates what the arena would, so it goes with it.
     ...(arena === false && { enableCpuMemArena: false, enableMemPattern: false }),
     ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),

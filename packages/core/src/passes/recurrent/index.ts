@@ -1,0 +1,1 @@
+export { expandRecurrent } from './expand-recurrent.ts'
