@@ -96,7 +96,7 @@ class Bench {
     this.#state = this.#state ? { ...this.#state, settings } : await earlier(settings, memory)
     if (this.#state.float[name] || !data.evaluation) return
     const { metrics } = this.#options.evaluation
-    const options = { ...this.#run.shared, data: data.evaluation, ...(metrics && { metrics }) }
+    const options = { ...this.#run.shared, data: data.evaluation.asDataset(), ...(metrics && { metrics }) }
     const scored = await score(network, options, this.#run)
     this.#state = { ...this.#state, float: { ...this.#state.float, [name]: { ...scored.metrics } } }
   }

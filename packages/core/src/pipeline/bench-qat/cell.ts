@@ -51,7 +51,7 @@ async function measure(request: CellRequest): Promise<Partial<QatCell>> {
     ...run.options,
     ...trainingOf(recipe),
     data: data.data.asDataset(),
-    ...(data.evaluation && { evaluation: { data: data.evaluation, ...(metrics && { metrics }) } }),
+    ...(data.evaluation && { evaluation: { data: data.evaluation.asDataset(), ...(metrics && { metrics }) } }),
     quantization: {
       ...{ target: target.name, scheme: place.scheme, edgeBits, batchNorm, ...qatMethod(place.algorithm) },
       calibration: { samples: calibrationSamples },

@@ -1,7 +1,7 @@
-import type { Dataset } from '../../engine/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
 import { isQFloat, type QFloat, qatTrainable, readQFloat, withTrained } from '../../qat/index.ts'
+import type { TrainingData } from '../../training-data/index.ts'
 import { type Diagnostic, problem } from '../../util/index.ts'
 import { score } from '../evaluate.ts'
 import { type ConvertQatResult, convertQat } from '../qat/convert-qat.ts'
@@ -70,7 +70,7 @@ export async function trainQatOn(
   const { state, report } = await trainSubject(subject, data, settings, options, run)
   const trained = withTrained(qfloat, state)
   stampTraining(trained.model, report.recipe)
-  const compared = data.evaluation ?? data.data.asDataset(COMPARED_SAMPLES)
+  const compared = (data.evaluation ?? data.data).asDataset(COMPARED_SAMPLES)
   const converted = await convertQat(trained, { ...run.shared, data: compared, samples: COMPARED_SAMPLES })
   stampTraining(converted.model, report.recipe)
   const quantized = await scoresOf(converted.model, data.evaluation, options, run)
@@ -118,9 +118,9 @@ function subjectOf(model: Model, qfloat: QFloat, { ops }: Run): Subject {
   }
 }
 
-async function scoresOf(model: Model, data: Dataset | undefined, { evaluation }: TrainQatOptions, run: Run) {
+async function scoresOf(model: Model, data: TrainingData | undefined, { evaluation }: TrainQatOptions, run: Run) {
   if (!data) return undefined
   const { metrics } = evaluation ?? {}
-  const scored = await score(model, { ...run.shared, data, ...(metrics && { metrics }) }, run)
+  const scored = await score(model, { ...run.shared, data: data.asDataset(), ...(metrics && { metrics }) }, run)
   return scored.metrics
 }

@@ -1,4 +1,4 @@
-import { type Dataset, modelInputs } from '../../engine/index.ts'
+import { modelInputs } from '../../engine/index.ts'
 import type { Model, Tensor } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
 import {
@@ -25,6 +25,8 @@ import type { TrainRecipe } from './train-recipe.ts'
 import type { TrainReport } from './train-report.ts'
 
 const CHECKPOINT_STEPS = 100
+/** Spread over all, because data are often sorted by class. */
+const LOOKED_AT = 16
 
 export interface TrainedSubject {
   /** Trained state by initializer. */
@@ -35,7 +37,7 @@ export interface TrainedSubject {
 /** Data of a run, in memory. */
 export interface RunData {
   readonly data: TrainingData
-  readonly evaluation?: Dataset
+  readonly evaluation?: TrainingData
 }
 
 /** Reads what a run trains and is scored on. Both may be read once for several runs. */
@@ -49,7 +51,7 @@ export async function readRunData(model: Model, options: TrainOptions, run: Run)
     })
   const data = await read('read data', options.data, { seed, ...(augment && { augment }) })
   const scored = evaluation && (await read('read evaluation data', evaluation.data, {}, evaluation.samples))
-  return { data, ...(scored && { evaluation: scored.asDataset() }) }
+  return { data, ...(scored && { evaluation: scored }) }
 }
 
 /** Trains on data that are read already. */
@@ -129,7 +131,7 @@ async function scoresOf(state: ReadonlyMap<string, Tensor>, { subject, evaluatio
   if (!evaluation) return undefined
   const { metrics } = options.evaluation ?? {}
   const how = { ...(metrics && { metrics }), ...(subject.load && { load: subject.load }) }
-  const scored = await score(subject.modelWith(state), { ...run.shared, data: evaluation, ...how }, run)
+  const scored = await score(subject.modelWith(state), { ...run.shared, data: evaluation.asDataset(), ...how }, run)
   return scored.metrics
 }
 
@@ -211,7 +213,7 @@ export async function lookAtData(
 ): Promise<void> {
   const { list } = run.diagnostics
   const known = list.length
-  await run.stage('check data', () => lookAt(model, data.asDataset(), run))
+  await run.stage('check data', () => lookAt(model, data.asDataset(LOOKED_AT), run))
   if (!fromScratch) return
   const kept = list.slice(known).filter(({ code }) => code !== 'DATA_RANGE' && code !== 'DATA_CHANNEL_ORDER')
   list.splice(known, list.length, ...kept)
