@@ -30,6 +30,10 @@ export interface Constrained {
   readonly param: Value
   readonly slots: Readonly<Record<string, Value>>
   readonly scalars: Readonly<Record<string, Value>>
+  /** Learning rate of the parameter in this step. */
+  readonly lr: Value
+  /** The forward pass of this step, on the parameters from which it starts. */
+  readonly network: Pick<NetworkValues, 'value'>
 }
 
 /** Changes updated parameters, with state of its own: clamps, freezing what oscillates. */

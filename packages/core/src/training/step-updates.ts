@@ -71,7 +71,7 @@ export function writeUpdates(cx: StepContext, moving: readonly Moving[]): void {
       scalars: common,
     })
     advance(cx, slots, updated.slots)
-    const param = constrain(m, updated.param)
+    const param = constrain(m, updated.param, rateOf(settings))
     cx.state.next(m.state, param)
     average(m, param)
   }
@@ -96,18 +96,19 @@ function advance({ state }: StepContext, slots: Slots, next: Readonly<Record<str
   for (const [name, slot] of Object.entries(slots)) state.next(slot, must(next[name], `next ${name}`))
 }
 
-function constrainer(cx: StepContext): (m: Moving, param: Value) => Value {
+function constrainer(cx: StepContext): (m: Moving, param: Value, lr: Value) => Value {
   const { options, scalars, g } = cx
+  const network = { value: cx.value }
   const all = (options.constraints ?? []).map((constraint) => {
     return { constraint, common: scalars.add(constraint.name, constraint.scalars) }
   })
-  return (m, param) =>
+  return (m, param, lr) =>
     all.reduce((value, { constraint, common }) => {
       const first = constraint.slots(m.parameter, m.state.initial)
       if (!first) return value
       const slots = addSlots(cx, m, first, 'constraint')
       const { parameter, state } = m
-      const update = { parameter, old: state.value, param: value, slots: valuesOf(slots), scalars: common }
+      const update = { parameter, old: state.value, param: value, slots: valuesOf(slots), scalars: common, lr, network }
       const constrained = constraint.write(g, update)
       advance(cx, slots, constrained.slots)
       return constrained.param
