@@ -1,5 +1,5 @@
-import { Tensor } from '../ir/index.ts'
-import { mixSeed, rng } from '../util/index.ts'
+import { asTensor, type Model, Tensor } from '../ir/index.ts'
+import { mixSeed, problem, rng } from '../util/index.ts'
 import type { RandomInput } from './trainable.ts'
 
 /**
@@ -25,4 +25,17 @@ export function noise(
     for (let i = 0; i < values.length; i++) values[i] = draw()
   }
   return Tensor.float32(dims, values)
+}
+
+/** Sizes of a noise input; undefined stands for the batch. @throws FewbitError TRAIN_SHAPE */
+export function noiseDims(model: Model, name: string): (number | undefined)[] {
+  const shape = asTensor(model.graph.inputs.find((value) => value.name === name)?.type)?.shape
+  return (shape ?? [null, null]).map((dim, axis) => {
+    if (typeof dim === 'number') return dim
+    if (axis === 0) return undefined
+    throw problem('TRAIN_SHAPE', `the noise "${name}" has an open axis ${axis}`, {
+      at: { value: name },
+      fix: 'give the sizes of all inputs (`shapes`)',
+    })
+  })
 }

@@ -1,8 +1,8 @@
 import { blockedChannels, type Engine, type Feeds, type LoadOptions, type Session } from '../engine/index.ts'
-import { asTensor, cloneModel, type Model, Tensor } from '../ir/index.ts'
+import { cloneModel, type Model, Tensor } from '../ir/index.ts'
 import { blockConvolutions } from '../passes/index.ts'
 import { must, problem } from '../util/index.ts'
-import { noise } from './noise.ts'
+import { noise, noiseDims } from './noise.ts'
 import type { StateEntry, StepBatch, TrainingStep } from './step.ts'
 
 export interface TrainingRunOptions {
@@ -44,7 +44,7 @@ export class TrainingRun {
     this.seed = seed
     this.#part = step.state.filter(({ role }) => role === 'accumulator' || role === 'update')
     this.#whole = step.state.filter(({ role }) => role !== 'accumulator')
-    this.#noise = step.random.map(({ name }) => noiseDims(step, name))
+    this.#noise = step.random.map(({ name }) => noiseDims(step.model, name))
     for (const { input, initial } of step.state) this.#feeds[input] = initial
   }
 
@@ -179,16 +179,3 @@ const wrongCount = (given: number, wanted: number): Error =>
   problem('TRAIN_BATCHES', `a step takes ${wanted} batches, not ${given}`, {
     fix: 'give as many batches as it accumulates',
   })
-
-/** Sizes of a noise input; undefined stands for the batch. */
-function noiseDims({ model }: TrainingStep, name: string): (number | undefined)[] {
-  const shape = asTensor(model.graph.inputs.find((value) => value.name === name)?.type)?.shape
-  return (shape ?? [null, null]).map((dim, axis) => {
-    if (typeof dim === 'number') return dim
-    if (axis === 0) return undefined
-    throw problem('TRAIN_SHAPE', `the noise "${name}" has an open axis ${axis}`, {
-      at: { value: name },
-      fix: 'give the sizes of all inputs (`shapes`)',
-    })
-  })
-}
