@@ -24,8 +24,13 @@ export function climbing(options: QuantizeOptions, { output, maxDrop = '', metri
 export const statePath = (output: string): string =>
   join(dirname(output), `${basename(output, extname(output) === '.onnx' ? '.onnx' : '')}.ladder.json`)
 
+interface StateFile<T> {
+  load(): Promise<unknown>
+  save(state: T): Promise<void>
+}
+
 /** A file that is replaced as a whole each time. What cannot be read counts as nothing measured. */
-export function ladderFile(path: string): LadderMemory {
+export function ladderFile<T = Parameters<LadderMemory['save']>[0]>(path: string): StateFile<T> {
   return {
     async load() {
       if (!existsSync(path)) return undefined

@@ -5,6 +5,7 @@ import type { Invocation } from './command.ts'
 import { algorithmsCommand } from './commands/algorithms.ts'
 import { allocateCommand } from './commands/allocate.ts'
 import { analyzeCommand } from './commands/analyze.ts'
+import { benchCommand } from './commands/bench.ts'
 import { compareCommand } from './commands/compare.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -40,6 +41,7 @@ const COMMANDS = [
   analyzeCommand,
   doctorCommand,
   verifyCommand,
+  benchCommand,
   compareCommand,
   speedCommand,
   whyCommand,

@@ -38,6 +38,8 @@ export interface TrainFlags extends QuantizeFlags {
   weightQuantizer?: string
   qatPreset?: QatPresetName
   calibrationSamples?: number
+  oscillation?: string
+  reestimateBatches?: number
 }
 
 const names = (registry: object): string => Object.keys(registry).join(', ')
@@ -109,4 +111,10 @@ const withQatFlags = (command: Command): Command =>
     .option('--qat [name]', `train with fake-quantizers (default lsq): ${names(FAKE_QUANTIZERS)}`)
     .addOption(new Option('--qat-preset <name>', 'the same with ranges, by one name').choices(Object.keys(QAT_PRESETS)))
     .option('--weight-quantizer <name>', 'with --qat: another fake-quantizer for weights')
+    .option('--oscillation <mode>', 'with --qat: weights that turn from code to code: track, freeze, dampen:weight=0.1')
+    .option(
+      '--reestimate-batches <n>',
+      'with --qat: take BatchNormalization statistics anew at the end',
+      positiveInteger,
+    )
     .option('--calibration-samples <n>', 'with --qat: samples that ranges begin with (default 128)', positiveInteger)

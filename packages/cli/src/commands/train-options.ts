@@ -1,6 +1,6 @@
 import type { Model } from '@fewbit/core/ir'
-import type { TrainOptions, TrainQuantization } from '@fewbit/core/pipeline'
-import type { BatchNormName } from '@fewbit/core/qat'
+import type { TrainOptions, TrainQatOptions, TrainQuantization } from '@fewbit/core/pipeline'
+import { type BatchNormName, parseOscillation } from '@fewbit/core/qat'
 import { parseLoss, parseOptimizer, parseSchedule } from '@fewbit/core/training'
 import { parseAugmentations } from '@fewbit/core/training-data'
 import { problem } from '@fewbit/core/util'
@@ -92,6 +92,20 @@ export function quantizationOf(cx: CommandContext, flags: TrainFlags): TrainQuan
   }
 }
 
+/** What else `trainQat` takes. @throws FewbitError OSCILLATION_UNKNOWN, OSCILLATION_OPTION */
+export const qatCourse = ({ oscillation, reestimateBatches }: TrainFlags): QatCourse => ({
+  ...(oscillation !== undefined && { oscillation: parseOscillation(oscillation) }),
+  ...(reestimateBatches !== undefined && { reestimateBatches }),
+})
+
+/** @throws FewbitError QAT_MISSING for what means something with fake-quantizers only. */
+export function refuseQatCourse(flags: TrainFlags): void {
+  const unused = ['oscillation', 'reestimateBatches'].find((name) => name in flags)
+  if (unused !== undefined) throw withoutQat(unused)
+}
+
+type QatCourse = Pick<TrainQatOptions, 'oscillation' | 'reestimateBatches'>
+
 function qatBatchNorm(name: string): BatchNormName {
   if (name !== 'batch' && name !== 'fixed') return name as BatchNormName
   throw problem('QAT_BATCH_NORM', `"${name}" is for training without fake-quantizers`, {
@@ -102,7 +116,7 @@ function qatBatchNorm(name: string): BatchNormName {
 
 function withoutQat(flag: string): Error {
   const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  return problem('QAT_MISSING', `--${name} says how to quantize, and float training does not`, {
+  return problem('QAT_MISSING', `--${name} is about quantization, and float training does not quantize`, {
     at: { option: name },
     fix: 'add --qat, or quantize the trained network afterwards with fewbit quantize',
   })

@@ -21,12 +21,13 @@ import { renderTraining } from '../render/training.ts'
 import { checkpointFile, checkpointPath, qfloatPath } from '../train-memory.ts'
 import { writeResult } from '../write-result.ts'
 import { type TrainFlags, withTrainFlags } from './train-flags.ts'
-import { floatBatchNorm, quantizationOf, trainOptions } from './train-options.ts'
+import { floatBatchNorm, qatCourse, quantizationOf, refuseQatCourse, trainOptions } from './train-options.ts'
 
 const body: CommandBody<[string | undefined, TrainFlags]> = async (cx, file, given) => {
   const { model, name, flags } = await networkOf(file, given)
   const quantization = quantizationOf(cx, flags)
   const isQuantized = quantization !== undefined || isQFloat(model)
+  if (!isQuantized) refuseQatCourse(flags)
   const destination = destinationFor(flags.output, file ?? name)
   if (destination.kind === 'folder' && !isQuantized) throw noFile(flags.output, name)
   const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output))
@@ -34,7 +35,12 @@ const body: CommandBody<[string | undefined, TrainFlags]> = async (cx, file, giv
   const options = { ...(await trainOptions(cx, model, flags)), memory: checkpoint }
   try {
     const result = isQuantized
-      ? await quantized(cx, model, { ...options, ...(quantization && { quantization }) }, { destination, name })
+      ? await quantized(
+          cx,
+          model,
+          { ...options, ...qatCourse(flags), ...(quantization && { quantization }) },
+          { destination, name },
+        )
       : await float(model, { ...options, ...floatBatchNorm(flags) }, destination.path)
     if (!flags.keepCheckpoint) checkpoint.remove()
     return result

@@ -40,7 +40,12 @@ const COURSE = {
   extensions: true,
 } satisfies OptionNames<Omit<TrainOptions, 'batchNorm' | 'fromScratch'>>
 const TRAIN = { ...COURSE, batchNorm: true, fromScratch: true } satisfies OptionNames<TrainOptions>
-const TRAIN_QAT = { ...COURSE, quantization: true } satisfies OptionNames<TrainQatOptions>
+const TRAIN_QAT = {
+  ...COURSE,
+  quantization: true,
+  oscillation: true,
+  reestimateBatches: true,
+} satisfies OptionNames<TrainQatOptions>
 const EVALUATION = { data: true, samples: true, metrics: true } satisfies OptionNames<
   NonNullable<TrainOptions['evaluation']>
 >

@@ -4,7 +4,7 @@ import { bytes, type Diagnostic, figure, formatDiagnostic, percent } from '@fewb
 import { table } from './table.ts'
 
 export interface Training {
-  readonly report: TrainReport & Partial<Pick<TrainQatResult['report'], 'float' | 'quantized'>>
+  readonly report: TrainReport & Partial<Pick<TrainQatResult['report'], 'float' | 'quantized' | 'oscillation'>>
   readonly conversion: Conversion | undefined
   readonly files: readonly string[]
   /** Bytes. */
@@ -19,6 +19,7 @@ export function renderTraining({ report, conversion, files, peakMemory, diagnost
     ...(report.bestEpoch === undefined ? [] : [`kept: epoch ${report.bestEpoch}, the best`]),
     ...deployedRows(report),
     ...conversionRows(conversion),
+    ...oscillationRows(report),
     '',
     ...(report.samplesPerSecond > 0 ? [`${figure(report.samplesPerSecond)} samples/s in training steps`] : []),
     `peak memory: ${bytes(peakMemory)}`,
@@ -61,6 +62,13 @@ function deployedRows({ float, before, after, quantized }: Training['report']): 
   ])
   const head = ['', ...columns.map(([title]) => title)]
   return ['', table(head, rows, ['left', ...columns.map(() => 'right' as const)])]
+}
+
+function oscillationRows({ oscillation }: Training['report']): string[] {
+  if (!oscillation) return []
+  const { mode, oscillating, frozen, above } = oscillation
+  const text = `weights that turn from code to code in more than ${percent(above, 1)} of steps: ${percent(oscillating, 1)}`
+  return ['', mode === 'freeze' ? `${text}; frozen: ${percent(frozen, 1)}` : text]
 }
 
 function conversionRows(conversion: Conversion | undefined): string[] {

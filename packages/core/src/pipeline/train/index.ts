@@ -1,4 +1,5 @@
 export type { TrainMemory } from './memory.ts'
+export type { OscillatingWeight, OscillationReport } from './oscillation-report.ts'
 export * from './restore-norms.ts'
 export * from './train.ts'
 export * from './train-options.ts'

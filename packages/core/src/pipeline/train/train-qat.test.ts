@@ -1,6 +1,7 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
 import { readModel, serializeModel } from '../../ir/index.ts'
+import { must } from '../../util/index.ts'
 import { evaluate } from '../evaluate.ts'
 import { network, pictures } from './small-task.fixture.ts'
 import { train } from './train.ts'
@@ -61,5 +62,32 @@ describe('trainQat', () => {
     const on = await trainQat(file, more)
     expect(on.report.before?.top1).toBe(whole.report.after?.top1)
     await expect(trainQat(file, options())).rejects.toThrow(/QAT_PREPARED/)
+  })
+
+  it('freezes weights that oscillate, says how many do, and takes statistics anew', async () => {
+    const { model } = await float
+    const more = { ...options(), epochs: 2, quantization: { ...options().quantization, scheme: 'w2a4' } }
+    const tracked = await trainQat(model, { ...more, oscillation: 'track:momentum=0.1' })
+    const found = must(tracked.report.oscillation, 'oscillation')
+    expect(found).toMatchObject({ mode: 'track', frozen: 0, elements: 108 + 12 })
+    expect(found.oscillating).toBeGreaterThan(0)
+    const share = found.weights.reduce((sum, w) => sum + w.oscillating * w.elements, 0) / found.elements
+    expect(share).toBeCloseTo(found.oscillating, 9)
+    // To look at weights changes nothing about them.
+    const plain = await trainQat(model, more)
+    expect(tracked.report.history).toEqual(plain.report.history)
+    const oscillation = 'freeze:momentum=0.1,threshold=0,thresholdStart=0'
+    const frozen = await trainQat(model, { ...more, oscillation, reestimateBatches: 3 })
+    // Whatever has turned once is frozen, and nothing is left that oscillates.
+    expect(frozen.report.oscillation?.oscillating).toBe(0)
+    expect(frozen.report.oscillation?.frozen).toBeGreaterThanOrEqual(found.oscillating / 2)
+    expect(frozen.report.reestimated).toBe(2)
+    for (const { within } of frozen.conversion?.outputs ?? []) expect(within).toBe(1)
+    expect(frozen.report.recipe.settings).toMatchObject({
+      reestimateBatches: 3,
+      constraints: [{ name: 'oscillation' }],
+    })
+    const other = { ...more, oscillation, quantization: { ...more.quantization, weightQuantizer: 'dorefa' } }
+    await expect(trainQat(model, other)).rejects.toThrow(/OSCILLATION_QUANTIZER/)
   })
 })

@@ -1,6 +1,19 @@
+import type { LoadOptions } from '../../engine/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
-import { isQFloat, type QFloat, qatTrainable, readQFloat, withTrained } from '../../qat/index.ts'
+import {
+  isQFloat,
+  type OscillationOptions,
+  oscillation,
+  oscillationSites,
+  parseOscillation,
+  type QFloat,
+  qatTrainable,
+  type Reestimated,
+  readQFloat,
+  reestimate,
+  withTrained,
+} from '../../qat/index.ts'
 import type { TrainingData } from '../../training-data/index.ts'
 import { type Diagnostic, problem } from '../../util/index.ts'
 import { score } from '../evaluate.ts'
@@ -8,7 +21,8 @@ import { type ConvertQatResult, convertQat } from '../qat/convert-qat.ts'
 import { prepareQat } from '../qat/prepare-qat.ts'
 import type { PrepareQatOptions } from '../qat/qat-options.ts'
 import { Run, type RunOptions } from '../run.ts'
-import { settingsFor } from './settings.ts'
+import { type OscillationReport, oscillationReport } from './oscillation-report.ts'
+import { settingsFor, type TrainSettings } from './settings.ts'
 import type { Subject } from './subject.ts'
 import type { TrainOptions } from './train-options.ts'
 import { stampTraining } from './train-recipe.ts'
@@ -23,6 +37,10 @@ export type TrainQuantization = Omit<PrepareQatOptions, keyof RunOptions | 'cali
 export interface TrainQatOptions extends Omit<TrainOptions, 'batchNorm' | 'fromScratch'> {
   /** Nothing of it may be said of a network that has fake-quantizers already. */
   readonly quantization?: TrainQuantization
+  /** What is done about weights that turn from code to code: `track`, `freeze:threshold=0.01`, `dampen:weight=0.1`; their share is reported. */
+  readonly oscillation?: string | OscillationOptions
+  /** Takes BatchNormalization's statistics anew over so many batches of the training data when all is trained. Default 0: not at all. */
+  readonly reestimateBatches?: number
 }
 
 /** Scores on evaluation data, by metric. */
@@ -36,9 +54,14 @@ export interface TrainQatResult extends ConvertQatResult {
     readonly float?: Scores
     /** Of the quantized network, run as its backend runs it. */
     readonly quantized?: Scores
+    readonly oscillation?: OscillationReport
+    /** How many vectors of BatchNormalization's statistics were taken anew. */
+    readonly reestimated?: number
   }
 }
 
+/** How networks with fake-quantizers run: as they are written. */
+const SIMULATE: LoadOptions = { optimization: 'simulate' }
 const CALIBRATION_SAMPLES = 128
 /** Enough for shares of steps, and quick. */
 const COMPARED_SAMPLES = 128
@@ -64,11 +87,13 @@ export async function trainQatOn(
   run: Run,
 ): Promise<TrainQatResult> {
   const { qfloat, diagnostics } = await prepared(model, data, options, run)
-  const subject = subjectOf(model, qfloat, run)
+  const watched = oscillationOf(options)
+  const subject = subjectOf(model, qfloat, options, run)
   const { trainable } = subject
   const settings = settingsFor('quantized', { model, trainable }, data.data, options, run.diagnostics)
-  const { state, report } = await trainSubject(subject, data, settings, options, run)
-  const trained = withTrained(qfloat, state)
+  const { state, inner, report } = await trainSubject(subject, data, settings, options, run)
+  const found = await reestimated(withTrained(qfloat, state), data, { settings, options, run })
+  const trained = found.qfloat
   stampTraining(trained.model, report.recipe)
   const compared = (data.evaluation ?? data.data).asDataset(COMPARED_SAMPLES)
   const converted = await convertQat(trained, { ...run.shared, data: compared, samples: COMPARED_SAMPLES })
@@ -77,7 +102,12 @@ export async function trainQatOn(
   return {
     ...converted,
     qfloat: trained,
-    report: { ...report, ...(quantized && { quantized }) },
+    report: {
+      ...report,
+      ...(quantized && { quantized }),
+      ...(watched && { oscillation: oscillationReport(watched.mode, subject.watched, inner) }),
+      ...(found.changed > 0 && { reestimated: found.changed, ...(found.after && { after: found.after }) }),
+    },
     diagnostics: [...diagnostics, ...run.diagnostics.list, ...converted.diagnostics],
   }
 }
@@ -104,23 +134,75 @@ const alreadyPrepared = (): Error =>
     fix: 'leave target, scheme and fake-quantizer out to train on; start from the float network for others',
   })
 
-function subjectOf(model: Model, qfloat: QFloat, { ops }: Run): Subject {
+/** @throws FewbitError OSCILLATION_UNKNOWN, OSCILLATION_OPTION */
+const oscillationOf = ({ oscillation: asked }: TrainQatOptions): OscillationOptions | undefined =>
+  typeof asked === 'string' ? parseOscillation(asked) : asked
+
+interface ReestimatedResult extends Reestimated {
+  /** Scores with the new statistics. */
+  readonly after?: Scores
+}
+
+async function reestimated(
+  qfloat: QFloat,
+  { data, evaluation }: RunData,
+  { settings, options, run }: { settings: TrainSettings; options: TrainQatOptions; run: Run },
+): Promise<ReestimatedResult> {
+  const { reestimateBatches = 0 } = options
+  if (reestimateBatches === 0) return { qfloat, changed: 0 }
+  const { batchSize, epochs } = settings
+  // An order that no epoch of the training had.
+  const batches = () => take(data.batches({ batchSize, epoch: epochs }), reestimateBatches)
+  const { engine, ops, signal } = run
+  const found = await run.stage('re-estimate', () => reestimate(qfloat, { engine, ops, batches: batches(), ...signal }))
+  const after = await scoresOf(found.qfloat.model, evaluation, options, run, SIMULATE)
+  return { ...found, ...(after && { after }) }
+}
+
+function* take<T>(items: Iterable<T>, count: number): Generator<T> {
+  let taken = 0
+  for (const item of items) {
+    if (taken++ >= count) return
+    yield item
+  }
+}
+
+interface WatchedSubject extends Subject {
+  /** Weights whose oscillation is followed. */
+  readonly watched: readonly string[]
+}
+
+function subjectOf(model: Model, qfloat: QFloat, options: TrainQatOptions, { ops }: Run): WatchedSubject {
   const { target, scheme, batchNorm, quantizers } = qfloat.record
   const names = [...new Set(quantizers.map(({ role, quantizer }) => `${role}: ${JSON.stringify(quantizer)}`))]
+  const { reestimateBatches = 0 } = options
+  const oscillating = oscillationOf(options)
+  const trainable = qatTrainable(qfloat, ops)
+  const places = oscillating ? oscillationSites(qfloat.record, trainable) : []
   return {
-    trainable: qatTrainable(qfloat, ops),
+    trainable,
+    watched: places.map(({ weight }) => weight),
+    ...(oscillating && { constraints: [oscillation(places, oscillating)] }),
     modelWith: (state) => withTrained(qfloat, state).model,
-    load: { optimization: 'simulate' },
+    load: SIMULATE,
     facts: {
       ...{ model: structuralHash(model), prepared: structuralHash(qfloat.model) },
       ...{ target, scheme, batchNorm, fakeQuantizers: names },
+      ...(reestimateBatches > 0 && { reestimateBatches }),
     },
   }
 }
 
-async function scoresOf(model: Model, data: TrainingData | undefined, { evaluation }: TrainQatOptions, run: Run) {
+async function scoresOf(
+  model: Model,
+  data: TrainingData | undefined,
+  { evaluation }: TrainQatOptions,
+  run: Run,
+  load?: LoadOptions,
+) {
   if (!data) return undefined
   const { metrics } = evaluation ?? {}
-  const scored = await score(model, { ...run.shared, data: data.asDataset(), ...(metrics && { metrics }) }, run)
+  const how = { ...(metrics && { metrics }), ...(load && { load }) }
+  const scored = await score(model, { ...run.shared, data: data.asDataset(), ...how }, run)
   return scored.metrics
 }

@@ -31,6 +31,8 @@ const LOOKED_AT = 16
 export interface TrainedSubject {
   /** Trained state by initializer. */
   readonly state: ReadonlyMap<string, Tensor>
+  /** Everything that the last step left, slots of optimizer and constraints included. */
+  readonly inner: ReadonlyMap<string, Tensor>
   readonly report: TrainReport
 }
 
@@ -108,7 +110,7 @@ async function fitted(parts: Fitting): Promise<TrainedSubject> {
     ...(bestEpoch !== undefined && { bestEpoch }),
     versions: versionsOf(run),
   }
-  return { state: result.state, report: { ...report, ...speed, recipe } }
+  return { state: result.state, inner: training.fullState(), report: { ...report, ...speed, recipe } }
 }
 
 /** Without evaluation data an epoch's end still makes a record of its loss. */
@@ -173,7 +175,7 @@ function bestOf(records: readonly EpochRecord[]): EpochRecord | undefined {
 }
 
 async function loadStep(
-  { trainable }: Subject,
+  { trainable, constraints }: Subject,
   data: TrainingData,
   { loss, optimizer, groups, seed, batchSize }: TrainSettings,
   { clipNorm, ema, accumulate, teacher }: TrainOptions,
@@ -187,6 +189,7 @@ async function loadStep(
     ...(ema && { ema }),
     ...(accumulate !== undefined && { accumulate }),
     ...(teacher && { teacher }),
+    ...(constraints && { constraints }),
   })
   return TrainingRun.load(run.engine, step, { seed })
 }
