@@ -73,6 +73,8 @@ export interface FakeQuantizer<O extends object = object> {
   readonly partner?: string
   /** Name of the observer whose range its parameters should begin with; default the run's own. */
   readonly observer?: string
+  /** The same where ranges have a zero point; default `observer`. */
+  readonly affineObserver?: string
   /** Quantizes to the levels of the spec's format, where others need evenly spaced integers. */
   readonly levels?: true
   /** Every operator that `init` may call. */

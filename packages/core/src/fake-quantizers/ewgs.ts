@@ -45,6 +45,7 @@ export const ewgs: FakeQuantizer<EwgsOptions> = {
   },
   roles: ['weight', 'activation'],
   observer: 'lsq',
+  affineObserver: 'mse',
   ops: EWGS_OPS,
   obstacle: powerOfTwoObstacle,
   init(cx, { delta, mask, gradientScale, learnZeroPoint }) {

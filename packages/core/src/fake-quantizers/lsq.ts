@@ -16,6 +16,8 @@ export const lsq: FakeQuantizer<LearnedStepOptions> = {
   options: learnedStepOptions('unrounded', false),
   roles: ['weight', 'activation'],
   observer: 'lsq',
+  // LSQ's scale is that of a grid about zero. With the zero point at the minimum the short range would end below zero, and nothing positive be left.
+  affineObserver: 'mse',
   ops: UNIFORM_OPS,
   obstacle: powerOfTwoObstacle,
   init: (cx, { mask, gradientScale, learnZeroPoint }) =>

@@ -3,7 +3,9 @@ import { memoryData, normalData } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
 import { parseModel, readModel, serializeModel, type Tensor, valuesByName } from '../../ir/index.ts'
 import { BATCH_NORM_STRATEGIES, type BatchNormName, readQFloat, withTrained } from '../../qat/index.ts'
+import { TARGETS } from '../../targets/index.ts'
 import { must, rng } from '../../util/index.ts'
+import { targetAtBits } from '../bench-qat/index.ts'
 import { quantize } from '../quantize.ts'
 import { convertQat } from './convert-qat.ts'
 import { prepareQat } from './prepare-qat.ts'
@@ -98,6 +100,25 @@ describe('convertQat', () => {
     )
     expect(must(params.get('x'), 'x').scale[0]).toBeCloseTo(must(found.get('x'), 'x').scale[0] as number, 2)
     expect(model.metadata.has('fewbit.qfloat')).toBe(false)
+  })
+
+  it('begins with a range on both sides of zero where there is a zero point, whatever the tails', async () => {
+    const samples = normalData({ x: [1, 3, 8, 8] }, 24)
+    const tail = must(samples[0]?.x, 'x')
+    const values = Float32Array.from(tail.numbers(), (v, i) => (i === 7 ? -20 : Number(v)))
+    const heavy = memoryData([{ x: tensorLike(tail, values) }, ...samples.slice(1)])
+    for (const name of ['fbgemm', 'snpe'] as const) {
+      const { target } = targetAtBits(TARGETS[name], 'w4a4')
+      const { record, model } = await prepare({
+        ...{ target: target.name, scheme: 'w4a4', edgeBits: 4, calibration: { data: heavy } },
+        extensions: [{ name: 'bits', targets: [target] }],
+      })
+      const input = record.quantizers.find(({ group }) => group === 'x')?.inputs.find((i) => i.name === 'zero_point')
+      const zero = valuesByName(model.graph).get(must(input, 'zero point').initializer)?.constant?.numbers()[0]
+      // Noise about 0: the middle of 0 … 15. LSQ's own scale with −20 at code 0 would have 0 at 15, and nothing above.
+      expect(Number(zero), name).toBeGreaterThan(5)
+      expect(Number(zero), name).toBeLessThan(12)
+    }
   })
 
   it('says which network the quantized one was made of, and that a recipe cannot repeat it', async () => {

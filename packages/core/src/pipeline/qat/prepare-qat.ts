@@ -98,8 +98,9 @@ function requestOf(options: PrepareQatOptions, run: Run): Request {
     { ...(fakeQuantizer ? { fakeQuantizer } : {}), ...(weightQuantizer ? { weightQuantizer } : {}) },
     known,
   )
-  const { observer = observerFor(choices.activation, known) ?? 'mse', ...calibration } = plain.calibration
-  const weightObserver = plain.weightObserver ?? observerFor(choices.weight, known) ?? 'minmax'
+  const { activations, weights } = targetOf(settingsOf(plain, run), run)
+  const { observer = observerFor(choices.activation, activations, known) ?? 'mse', ...calibration } = plain.calibration
+  const weightObserver = plain.weightObserver ?? observerFor(choices.weight, weights, known) ?? 'minmax'
   const given = { ...plain, weightObserver, calibration: { ...calibration, observer } }
   const settings = settingsOf(given, run)
   const target = targetOf(settings, run)

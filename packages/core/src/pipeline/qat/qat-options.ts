@@ -87,8 +87,14 @@ function chosenOf(request: QuantizerRequest, known: FakeQuantizers): ChosenFakeQ
 const choiceOf = ({ quantizer, options }: ChosenFakeQuantizer): QuantizerChoice => ({ name: quantizer.name, options })
 
 /** The observer that the fake-quantizers of a role want to begin with. */
-export const observerFor = ({ name }: QuantizerChoice, known: FakeQuantizers): string | undefined =>
-  chosenOf(name, known).quantizer.observer
+export function observerFor(
+  { name }: QuantizerChoice,
+  { symmetric }: { readonly symmetric: boolean },
+  known: FakeQuantizers,
+): string | undefined {
+  const { observer, affineObserver } = chosenOf(name, known).quantizer
+  return symmetric ? observer : (affineObserver ?? observer)
+}
 
 /** @throws FewbitError QAT_OBSTACLE for each reason why a fake-quantizer cannot stand for what is planned. */
 export function refuseObstacles(plan: QuantPlan, choices: Choices, target: Target, known: FakeQuantizers): void {
