@@ -9,6 +9,7 @@ import { type WeightedLayer, weightedLayers } from '../rounding/weighted-layer.t
 import { deploy } from './deploy-unit.ts'
 import { FisherGradients } from './fisher.ts'
 import type { ReconstructionOptions } from './reconstruction-options.ts'
+import { startingWeight } from './starting-weight.ts'
 import { trainUnit } from './train-unit.ts'
 import { type TrainingForm, trainingForm } from './training-form.ts'
 import { Journey, type UnitData } from './unit-data.ts'
@@ -123,7 +124,10 @@ class UnitWork {
     if (!part) this.notes.push(`${unit.name} was left alone: its batch is not on the first axis, or is fixed`)
     if (!part || layers.length === 0) return undefined
     const learned = layers.map((layer) => {
-      return { layer, trained: must(originals.get(layer.weight.name)?.constant, 'weight as trained') }
+      const { weight, tensor } = layer
+      const trained = must(originals.get(weight.name)?.constant, 'weight as trained')
+      const params = must(cx.params.get(tensor.group), `parameters of "${tensor.group}"`)
+      return { layer, start: startingWeight(trained, must(weight.constant, 'weight'), params) }
     })
     const biased = biasedLayers(cx.model, cx.ops).filter(({ node }) => unit.nodes.has(node))
     const biases = options.biasRate > 0 ? biased.map(({ bias }) => bias.name) : []

@@ -70,7 +70,7 @@ async function unit(
     'data',
   )
   const part = must(partOf(float, here, data, SAMPLES, defaultOps), 'part')
-  const learned = layers.map((layer) => ({ layer, trained: must(layer.weight.constant, 'weight') }))
+  const learned = layers.map((layer) => ({ layer, start: must(layer.weight.constant, 'weight') }))
   return { form: trainingForm(part, learned, biases, cx, form, ops), data }
 }
 

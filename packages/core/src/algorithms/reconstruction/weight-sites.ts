@@ -14,37 +14,38 @@ export type WeightRule = 'rounding' | 'straight-through'
 /** A weight that is learned. */
 export interface WeightSite {
   readonly layer: WeightedLayer
-  readonly trained: Tensor
+  /** What learning began with. */
+  readonly start: Tensor
   readonly params: QuantParams
   readonly rule: WeightRule
   readonly inputs: QuantizerInputs
 }
 
-/** Puts fake-quantizers on the weights of layers, which begin with what was trained. */
+/** Puts fake-quantizers on the weights of layers, which begin with `start`. */
 export function writeWeights(
   writer: CallWriter,
   planned: readonly PlannedUses[],
-  layers: readonly { readonly layer: WeightedLayer; readonly trained: Tensor }[],
+  layers: readonly { readonly layer: WeightedLayer; readonly start: Tensor }[],
   rule: WeightRule,
   { params }: QuantizedContext,
 ): WeightSite[] {
   const here = new Map(planned.map((p) => [p.tensor, p]))
-  return layers.map(({ layer, trained }) => {
+  return layers.map(({ layer, start }) => {
     const { tensor } = layer
     const { value, uses } = must(here.get(tensor), `uses of "${tensor.value}"`)
     const own = must(params.get(tensor.group), `parameters of "${tensor.group}"`)
-    value.constant = trained
-    const placed = writer.place(callFor(own, trained, rule), tensor.value, rule === 'rounding' ? 'weight' : 'quantizer')
+    value.constant = start
+    const placed = writer.place(callFor(own, start, rule), tensor.value, rule === 'rounding' ? 'weight' : 'quantizer')
     insertOn(value, [writer.node(placed, value)], { uses, graph: writer.builder.graph })
     if (rule === 'straight-through') writer.parameters.push({ name: value.name, kind: 'weight' })
-    return { layer, trained, params: own, rule, inputs: inputsOf(placed) }
+    return { layer, start, params: own, rule, inputs: inputsOf(placed) }
   })
 }
 
-function callFor(params: QuantParams, trained: Tensor, rule: WeightRule): QuantizerCall {
-  const cx = { role: 'weight', spec: params.spec, params, shape: trained.dims } as const
+function callFor(params: QuantParams, start: Tensor, rule: WeightRule): QuantizerCall {
+  const cx = { role: 'weight', spec: params.spec, params, shape: start.dims } as const
   if (rule === 'rounding') {
-    return FAKE_QUANTIZERS['soft-rounding'].init({ ...cx, values: Float32Array.from(trained.numbers()) }, {})
+    return FAKE_QUANTIZERS['soft-rounding'].init({ ...cx, values: Float32Array.from(start.numbers()) }, {})
   }
   const call = FAKE_QUANTIZERS.lsq.init(cx, LEARNED)
   // A shift on the backend stays one.
@@ -69,17 +70,17 @@ export function roundConstants(
 
 /** What is deployed of a learned weight: numbers on their grid, and the grid. */
 export function learnedWeight(
-  { trained, params, rule, layer, inputs }: WeightSite,
+  { start, params, rule, layer, inputs }: WeightSite,
   state: ReadonlyMap<string, Tensor>,
 ): { readonly weight: Tensor; readonly params: QuantParams } {
-  const { dims } = trained
+  const { dims } = start
   const own = stateOf(inputs, state)
   if (rule === 'straight-through') {
     const found = FAKE_QUANTIZERS.lsq.toParams(params.spec, own, LEARNED)
     const values = must(state.get(layer.weight.name), 'weight').numbers()
     return onGrid(Tensor.float32(dims, fakeQuantize(values, found, dims)), found)
   }
-  const values = Float32Array.from(trained.numbers())
+  const values = Float32Array.from(start.numbers())
   const rounded = FAKE_QUANTIZERS['soft-rounding'].deployedWeights?.({ values, dims }, params.spec, own, {})
   return onGrid(Tensor.float32(dims, must(rounded, 'rounded weights')), params)
 }

@@ -31,7 +31,7 @@ const METHODS: readonly Method[] = [
   { rung: 'equalization', requests: named('relu6-to-relu', 'cle', 'bias-absorption', 'bias-correction') },
   { rung: 'scales', requests: named('scale-search', 'bias-correction') },
   { rung: 'rounding', requests: named('coordinate-descent', 'bias-correction') },
-  // A quarter of the steps that it takes by default, which is most of what it gains.
+  // A quarter of the steps that it takes by default: a ladder has more to try.
   {
     rung: 'reconstruction',
     requests: [{ name: 'qdrop', options: { iterations: 500 } }, ...named('bias-correction')],
