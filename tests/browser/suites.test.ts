@@ -29,8 +29,11 @@ const ON_GPU = SUITES.filter((file) => /graphwise|evaluate|analyze/.test(file))
 /** A processor that stands in for a graphics card. */
 const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist']
 
+/** Half a minute: `npm run test:browser`, and wherever tests run unattended. */
+const isWanted = process.env.CI !== undefined || process.env.FEWBIT_BROWSER_SUITES !== undefined
+
 // `apt-get install chromium`, or CHROMIUM_PATH.
-describe.skipIf(chromiumPath === undefined)('ONNX Runtime Web in Chromium', () => {
+describe.skipIf(chromiumPath === undefined || !isWanted)('ONNX Runtime Web in Chromium', () => {
   let browser: Browser
   let server: Awaited<ReturnType<typeof serve>>
 

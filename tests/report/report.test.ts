@@ -37,7 +37,8 @@ describe.skipIf(chromiumPath === undefined)('the report in Chromium, from a file
     const file = join(folder, 'report.html')
     writeFileSync(file, renderReport(shown))
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options })
-    page.setDefaultTimeout(5000)
+    // Long enough for a browser that shares two cores with the other tests.
+    page.setDefaultTimeout(30_000)
     page.on('console', (message) => complaints.push(message.text()))
     page.on('pageerror', (error) => complaints.push(String(error)))
     page.on('request', (request) => requests.push(request.url()))
