@@ -47,6 +47,11 @@ describe('histogram', () => {
     )
   })
 
+  it('knows one zero', () => {
+    const { histogram } = statsOf(Float32Array.of(2 ** -149, -0))
+    expect(Object.is(histogram?.first, 0)).toBe(true)
+  })
+
   it('grows by adding neighbours', () => {
     const builder = new HistogramBuilder()
     builder.add(Float32Array.of(0, 1, 1.5), 0, 1.5)

@@ -81,7 +81,8 @@ export class HistogramBuilder {
     const counts = new Float64Array(last - first + 1)
     addShifted(counts, first, this.#counts, this.#first, exponent - this.#exponent)
     this.#counts = counts
-    this.#first = first
+    // Not −0, which a value of −0 leaves: equal histograms are equal in every bit.
+    this.#first = first + 0
     this.#exponent = exponent
   }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '@fewbit/core/engine'
@@ -56,11 +57,13 @@ async function open(path: string, { provider, threads }: ChromiumOptions, flags:
   const first = server.answer()
   const browser = spawn(path, [...HEADLESS, ...AS_ROOT, ...flags, `--user-data-dir=${folder}`, address.href], {
     stdio: 'ignore',
+    // A process group of its own, to be ended with all helper processes.
+    detached: true,
   })
   browser.on('error', (error) => server.fail(browserFailed(error.message)))
   browser.on('exit', (code) => server.fail(browserFailed(`it ended with ${code ?? 'a signal'}`)))
   // Not to outlive a program that ends without closing it.
-  const kill = () => browser.kill('SIGKILL')
+  const kill = () => killAll(browser)
   process.once('exit', kill)
   const close = async () => {
     process.removeListener('exit', kill)
@@ -94,10 +97,20 @@ async function closeAll(browser: ChildProcess, server: PageServer, folder: strin
     else browser.once('exit', resolve)
   })
   server.close()
-  browser.kill('SIGKILL')
+  killAll(browser)
   await ended
-  // Helper processes of the browser may write a last time.
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+  // A helper process that is being ended may write a last time.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+}
+
+/** The browser with its helper processes, where the system has process groups. */
+function killAll(browser: ChildProcess): void {
+  if (browser.pid === undefined) return
+  try {
+    process.kill(-browser.pid, 'SIGKILL')
+  } catch {
+    browser.kill('SIGKILL')
+  }
 }
 
 function engineOn(server: PageServer, ready: Ready, provider: string): Engine {

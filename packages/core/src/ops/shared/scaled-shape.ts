@@ -2,7 +2,7 @@ import type { Dim } from '../../ir/index.ts'
 import type { InferContext } from '../define-op.ts'
 import { knownElements } from './dims.ts'
 
-/** Scale factors from a float input; undefined while unknown or when the input is an empty placeholder. */
+/** Scale factors from a float input; undefined while unknown or when the input holds no elements. */
 export function scalesOf(cx: InferContext, i: number): readonly number[] | undefined {
   const scales = knownElements(cx, i)
   return scales && scales.length > 0 ? scales : undefined
