@@ -1,13 +1,12 @@
+import { type OnCodesOptions, onCodes } from '@fewbit/core/integer'
+import { attribute, Graph, GraphBuilder, Model, serializeModel, Tensor, tensorType, type Value } from '@fewbit/core/ir'
 import {
   dividedBy,
   multiplyByQuantizedMultiplier,
-  type OnCodesOptions,
-  onCodes,
   quantizeMultiplier,
+  roundHalfEven,
   type ShiftTies,
-} from '@fewbit/core/integer'
-import { attribute, Graph, GraphBuilder, Model, serializeModel, Tensor, tensorType, type Value } from '@fewbit/core/ir'
-import { roundHalfEven } from '@fewbit/core/util'
+} from '@fewbit/core/util'
 import { describe, expect, it } from 'vitest'
 import { run } from './quantize-small.ts'
 

@@ -1,5 +1,5 @@
 import { attribute, type GraphBuilder, Tensor, type Value } from '../ir/index.ts'
-import type { QuantizedMultiplier, ShiftTies } from './fixed-point.ts'
+import type { QuantizedMultiplier, ShiftTies } from '../util/index.ts'
 
 const INT64 = { to: attribute.int(7) }
 const FLOAT = { to: attribute.int(1) }

@@ -1,7 +1,6 @@
 import { asTensor, GraphBuilder, type Node, replaceAllUses, type Value } from '../ir/index.ts'
 import { intAttribute } from '../passes/index.ts'
-import { must, roundHalfEven } from '../util/index.ts'
-import { quantizeMultiplier, type ShiftTies } from './fixed-point.ts'
+import { must, quantizeMultiplier, roundHalfEven, type ShiftTies } from '../util/index.ts'
 import { type ChannelMultiplier, FixedPoint } from './fixed-point-graph.ts'
 import { activationCodes, type Codes, codesOf, type Requantizer, requantizerOf } from './quantizers.ts'
 import { channelDims, exactSum, operandsOf } from './sums.ts'

@@ -1,7 +1,6 @@
 import { asTensor, attribute, GraphBuilder, type Node, replaceAllUses, Tensor, type Value } from '../ir/index.ts'
 import { intAttribute, intsAttribute } from '../passes/index.ts'
-import { must } from '../util/index.ts'
-import { dividedBy, quantizeMultiplier } from './fixed-point.ts'
+import { dividedBy, must, quantizeMultiplier } from '../util/index.ts'
 import { FixedPoint } from './fixed-point-graph.ts'
 import { activationCodes, type Codes, type Requantizer, requantizerOf } from './quantizers.ts'
 import { onUnitScale } from './unit-scale.ts'

@@ -1,4 +1,3 @@
-export * from './fixed-point.ts'
 export * from './interpreter/index.ts'
 export * from './on-codes.ts'
 export type { PoolTies } from './pools.ts'

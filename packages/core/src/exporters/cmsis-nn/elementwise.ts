@@ -1,6 +1,6 @@
-import { must } from '../../util/index.ts'
+import { must, quantizeMultiplier } from '../../util/index.ts'
 import { array, dims, int8Data, number } from './c-text.ts'
-import { ADD_LEFT_SHIFT, addScaling, fixedPoint, roundAway, softmaxScaling } from './fixed-point.ts'
+import { ADD_LEFT_SHIFT, addScaling, roundAway, softmaxScaling } from './fixed-point.ts'
 import { activation, type Emit, type Emitted, type Layer, sameGrid, scaleOf, zeroOf } from './layer.ts'
 
 /** Constant operands are spread to the size of the result, which is what the functions take. */
@@ -56,7 +56,7 @@ export const add: Emit = (layer) => {
 
 export const mul: Emit = (layer) => {
   const factor = (scaleOf(layer.input()) * scaleOf(layer.input(1))) / scaleOf(layer.output())
-  const { multiplier, shift } = fixedPoint(factor)
+  const { multiplier, shift } = quantizeMultiplier(factor)
   const scaling = [number(layer.name('out_mult'), multiplier), number(layer.name('out_shift'), shift)]
   return elementwise(layer, 'arm_elementwise_mul_s8', scaling)
 }

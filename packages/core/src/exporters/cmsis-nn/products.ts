@@ -1,6 +1,5 @@
-import { must } from '../../util/index.ts'
+import { must, quantizeMultiplier } from '../../util/index.ts'
 import { array, dims, int8Data, int32Data, struct, tile } from './c-text.ts'
-import { fixedPoint } from './fixed-point.ts'
 import { clamp, type Emit, type Layer, padding, scaleOf, stride, zeroOf } from './layer.ts'
 
 /** scale(input) · scale(weight) / scale(result) of each channel. */
@@ -8,7 +7,7 @@ function requantization(layer: Layer, channels: number): readonly string[] {
   const [x, w, y] = [layer.input(), layer.input(1), layer.output()]
   const scales = must(w.quantization, 'quantization').scale
   const factors = Array.from({ length: channels }, (_, c) =>
-    fixedPoint((scaleOf(x) * (scales[scales.length === 1 ? 0 : c] as number)) / scaleOf(y)),
+    quantizeMultiplier((scaleOf(x) * (scales[scales.length === 1 ? 0 : c] as number)) / scaleOf(y)),
   )
   return [
     array(

@@ -1,36 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { multiplyRoundingOnce, quantizeMultiplier, saturatingRoundingDoublingHighMul } from '../fixed-point.ts'
+import { quantizeMultiplier } from '../../util/index.ts'
 import type { Grid, Requantize, SumSite } from './scheme.ts'
 import { SCHEMES, type SchemeName } from './schemes/index.ts'
-
-const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
-const q31 = fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 })
-
-describe('fixed-point products without big integers', () => {
-  // gemmlowp/fixedpoint/fixedpoint.h, SaturatingRoundingDoublingHighMul, in integers of any size.
-  it('the high half of a doubled product', () => {
-    fc.assert(
-      fc.property(int32, q31, (a, b) => {
-        const product = BigInt(a) * BigInt(b)
-        const nudge = product >= 0n ? 1n << 30n : 1n - (1n << 30n)
-        expect(saturatingRoundingDoublingHighMul(a, b) + 0).toBe(Number((product + nudge) / (1n << 31n)) + 0)
-      }),
-      { numRuns: 3000 },
-    )
-  })
-
-  it('a product rounded once', () => {
-    fc.assert(
-      fc.property(int32, q31, fc.integer({ min: -30, max: 20 }), (x, multiplier, shift) => {
-        const total = BigInt(31 - shift)
-        const want = Number((BigInt(x) * BigInt(multiplier) + (1n << (total - 1n))) >> total)
-        expect(multiplyRoundingOnce(x, { multiplier, shift }) + 0).toBe(want + 0)
-      }),
-      { numRuns: 3000 },
-    )
-  })
-})
 
 const grid = (scale: number, zeroPoint = 0): Grid => ({ dtype: 'int8', scale, zeroPoint, min: -128, max: 127 })
 

@@ -1,5 +1,4 @@
-import { ROUND } from '../../../util/index.ts'
-import { dividedBy, quantizeMultiplier } from '../../fixed-point.ts'
+import { dividedBy, quantizeMultiplier, ROUND } from '../../../util/index.ts'
 import type { Average, Combine, Grid, MeanSite, PairSite, Requantize, Scheme, SumSite, UnarySite } from '../scheme.ts'
 import { dequantizer } from './real-values.ts'
 

@@ -1,4 +1,4 @@
-import { multiplyByQuantizedMultiplier, multiplyRoundingOnce, quantizeMultiplier } from '../../fixed-point.ts'
+import { multiplyByQuantizedMultiplier, multiplyRoundingOnce, quantizeMultiplier } from '../../../util/index.ts'
 import type { Scheme } from '../scheme.ts'
 import { fixedPointScheme, type Multiply } from './fixed-point-scheme.ts'
 

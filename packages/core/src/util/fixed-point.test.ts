@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   dividedBy,
@@ -22,6 +23,17 @@ describe('quantizeMultiplier', () => {
     [1 - 2 ** -40, { multiplier: 2 ** 30, shift: 1 }],
   ])('%d', (real, want) => {
     expect(quantizeMultiplier(real)).toEqual(want)
+  })
+
+  it('keeps 31 bits', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 1e-9, max: 1e4, noNaN: true }), (real) => {
+        const { multiplier, shift } = quantizeMultiplier(real)
+        expect(multiplier).toBeGreaterThanOrEqual(2 ** 30)
+        expect(multiplier).toBeLessThan(2 ** 31)
+        expect(Math.abs((multiplier * 2 ** (shift - 31)) / real - 1)).toBeLessThanOrEqual(2 ** -31)
+      }),
+    )
   })
 })
 
@@ -94,5 +106,33 @@ describe('multiplication by a quantized multiplier', () => {
       const got = multiplyByQuantizedMultiplier(x, quantizeMultiplier(real))
       expect(Math.abs(got - x * real)).toBeLessThanOrEqual(1)
     }
+  })
+})
+
+const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+const q31 = fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 })
+
+describe('fixed-point products without big integers', () => {
+  // gemmlowp/fixedpoint/fixedpoint.h, SaturatingRoundingDoublingHighMul, in integers of any size.
+  it('the high half of a doubled product', () => {
+    fc.assert(
+      fc.property(int32, q31, (a, b) => {
+        const product = BigInt(a) * BigInt(b)
+        const nudge = product >= 0n ? 1n << 30n : 1n - (1n << 30n)
+        expect(saturatingRoundingDoublingHighMul(a, b) + 0).toBe(Number((product + nudge) / (1n << 31n)) + 0)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('a product rounded once', () => {
+    fc.assert(
+      fc.property(int32, q31, fc.integer({ min: -30, max: 20 }), (x, multiplier, shift) => {
+        const total = BigInt(31 - shift)
+        const want = Number((BigInt(x) * BigInt(multiplier) + (1n << (total - 1n))) >> total)
+        expect(multiplyRoundingOnce(x, { multiplier, shift }) + 0).toBe(want + 0)
+      }),
+      { numRuns: 3000 },
+    )
   })
 })
