@@ -26,13 +26,16 @@ export function roundHalfEven(x: number): number {
 const halfUp = (x: number): number => Math.ceil(Math.floor(2 * x) / 2)
 const halfDown = (x: number): number => Math.floor(Math.ceil(2 * x) / 2)
 
+/** Nearest integer, ties away from zero, as the C library's `round`. NaN and infinities pass through. */
+export const roundHalfAway = (x: number): number => (x < 0 ? halfDown(x) : halfUp(x))
+
 /**
  * Rounding by mode. `u`, uniform in [0, 1), is read by `stochastic` only, which goes up where u < fround(x − ⌊x⌋): the fraction is
  * rounded to float32, as an engine computes it. NaN and infinities pass through.
  */
 export const ROUND: Readonly<Record<RoundingMode, (x: number, u: number) => number>> = {
   'half-even': roundHalfEven,
-  'half-away': (x) => (x < 0 ? halfDown(x) : halfUp(x)),
+  'half-away': roundHalfAway,
   'half-up': halfUp,
   'half-down': halfDown,
   'half-toward-zero': (x) => (x < 0 ? halfUp(x) : halfDown(x)),

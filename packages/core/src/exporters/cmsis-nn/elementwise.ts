@@ -1,6 +1,6 @@
-import { must, quantizeMultiplier } from '../../util/index.ts'
+import { must, quantizeMultiplier, roundHalfAway } from '../../util/index.ts'
 import { array, dims, int8Data, number } from './c-text.ts'
-import { ADD_LEFT_SHIFT, addScaling, roundAway, softmaxScaling } from './fixed-point.ts'
+import { ADD_LEFT_SHIFT, addScaling, softmaxScaling } from './fixed-point.ts'
 import { activation, type Emit, type Emitted, type Layer, sameGrid, scaleOf, zeroOf } from './layer.ts'
 
 /** Constant operands are spread to the size of the result, which is what the functions take. */
@@ -94,6 +94,6 @@ export const extremum =
 export const clip: Emit = (layer) => {
   const y = layer.output()
   if (!sameGrid(layer.input(), y)) return undefined
-  const max = layer.op.type === 'RELU6' ? Math.min(zeroOf(y) + roundAway(6 / scaleOf(y)), 127) : 127
+  const max = layer.op.type === 'RELU6' ? Math.min(zeroOf(y) + roundHalfAway(6 / scaleOf(y)), 127) : 127
   return { call: 'clamp', lines: [number(layer.name('min'), zeroOf(y)), number(layer.name('max'), max)] }
 }

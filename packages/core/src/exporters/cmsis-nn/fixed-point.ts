@@ -1,7 +1,4 @@
-import { type QuantizedMultiplier, quantizeMultiplier, ROUND } from '../../util/index.ts'
-
-/** Halves away from zero, as the C library's `round`. */
-export const roundAway = (x: number): number => ROUND['half-away'](x, 0)
+import { type QuantizedMultiplier, quantizeMultiplier } from '../../util/index.ts'
 
 /** What Softmax's kernel wants to know of its input: 5 integer bits for differences. Differences below `diffMin` count as nothing. */
 export function softmaxScaling(inputScale: number): QuantizedMultiplier & { readonly diffMin: number } {

@@ -1,8 +1,7 @@
-import { must } from '../../util/index.ts'
+import { must, roundHalfAway } from '../../util/index.ts'
 import type { TfGraph, TfOperator, TfTensor } from '../tflite/graph.ts'
 import { ACTIVATION, PADDING } from '../tflite/schema.ts'
 import { tile } from './c-text.ts'
-import { roundAway } from './fixed-point.ts'
 
 /** One operator of the graph, with the prefix of its names in C. */
 export class Layer {
@@ -56,7 +55,7 @@ export const sameGrid = (a: TfTensor, b: TfTensor): boolean => scaleOf(a) === sc
 /** The codes that the activation leaves. */
 export function activation(layer: Layer): { readonly min: number; readonly max: number } {
   const y = layer.output()
-  const code = (x: number): number => Math.min(Math.max(zeroOf(y) + roundAway(x / scaleOf(y)), -128), 127)
+  const code = (x: number): number => Math.min(Math.max(zeroOf(y) + roundHalfAway(x / scaleOf(y)), -128), 127)
   const kind = layer.option('activation')
   const min = kind === ACTIVATION.NONE ? -128 : code(kind === ACTIVATION.RELU_N1_TO_1 ? -1 : 0)
   const max = kind === ACTIVATION.RELU6 ? code(6) : kind === ACTIVATION.RELU_N1_TO_1 ? code(1) : 127

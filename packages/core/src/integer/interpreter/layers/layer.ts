@@ -1,4 +1,4 @@
-import type { Node, Tensor, Value } from '../../../ir/index.ts'
+import type { Node, Tensor } from '../../../ir/index.ts'
 import type { Requantizer } from '../../quantizers.ts'
 import type { CodeTensor } from '../codes.ts'
 import type { Kernels, PairOrder } from '../kernels/kernels.ts'
@@ -65,8 +65,3 @@ export interface SumFacts {
 
 /** A builder gives a layer, or the reason why the node has none. */
 export type BuildLayer = (site: Site) => Built | string
-
-export interface ReadValue {
-  readonly value: Value
-  readonly grid: Grid
-}

@@ -1,5 +1,5 @@
 import { asTensor, type Node, type Tensor } from '../../../ir/index.ts'
-import { intAttribute, intsAttribute } from '../../../passes/index.ts'
+import { intAttribute, intsAttribute, stringAttribute } from '../../../passes/index.ts'
 import { type CodeTensor, newCodes, sizeOf } from '../codes.ts'
 import type { Grid } from '../scheme.ts'
 import { broadcastDims, stridesOf, walk } from './broadcast.ts'
@@ -142,15 +142,10 @@ const gather: Move = (node) => {
 const depthToSpace: Move = (node) => (x) => {
   const [n = 1, c = 1, h = 1, w = 1] = x.dims
   const b = intAttribute(node, 'blocksize', 1)
-  const isCrd = node.attributes.get('mode')?.kind === 'string' && modeOf(node) === 'CRD'
+  const isCrd = stringAttribute(node, 'mode', 'DCR') === 'CRD'
   const split = isCrd ? [n, c / (b * b), b, b, h, w] : [n, b, b, c / (b * b), h, w]
   const order = isCrd ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]
   return { ...permuted({ ...x, dims: split }, order), dims: [n, c / (b * b), h * b, w * b] }
-}
-
-const modeOf = (node: Node): string => {
-  const mode = node.attributes.get('mode')
-  return mode?.kind === 'string' ? new TextDecoder().decode(mode.value) : ''
 }
 
 const spaceToDepth: Move = (node) => (x) => {
@@ -166,7 +161,7 @@ const identity: Move = () => (x) => x
 const pad: Move = (node, grid) => {
   const pads = list(node, 'pads', 1)
   const rank = asTensor(node.inputs[0]?.type)?.shape?.length
-  if (!pads || node.inputs[3] || (node.attributes.has('mode') && modeOf(node) !== 'constant')) return COMPUTED
+  if (!pads || node.inputs[3] || stringAttribute(node, 'mode', 'constant') !== 'constant') return COMPUTED
   const value = node.inputs[2]
   if (value && !value.constant) return COMPUTED
   const code = fillCode(value?.constant, grid)

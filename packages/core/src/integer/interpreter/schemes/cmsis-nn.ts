@@ -1,6 +1,6 @@
 import { multiplyByQuantizedMultiplier, quantizeMultiplier } from '../../../util/index.ts'
 import type { Scheme } from '../scheme.ts'
-import { fixedPointScheme, type Multiply } from './fixed-point-scheme.ts'
+import { fixedPointScheme, type Multiply, meanOfCodes } from './fixed-point-scheme.ts'
 
 /** Rounded twice, the second time away from zero in every lane (`arm_nn_requantize`). */
 const twice: Multiply = (real) => {
@@ -8,11 +8,7 @@ const twice: Multiply = (real) => {
   return (x) => multiplyByQuantizedMultiplier(x, factor, 'away')
 }
 
-const {
-  softmax: _,
-  mean: __,
-  ...shared
-} = fixedPointScheme({
+const { softmax: _, ...shared } = fixedPointScheme({
   name: 'cmsis',
   title: 'CMSIS-NN',
   summary: 'a multiplier of 31 bits and a shift, rounded after each, halves of the second away from zero',
@@ -27,9 +23,7 @@ const {
 export const cmsis: Scheme = {
   ...shared,
   mean({ input, output, count }) {
-    if (input.scale !== output.scale || input.zeroPoint !== output.zeroPoint)
-      return 'its result is on another grid than its data'
-    const half = Math.floor(count / 2)
-    return (sum) => Math.trunc((sum > 0 ? sum + half : sum - half) / count)
+    const mean = meanOfCodes(input, output)
+    return typeof mean === 'string' ? mean : (sum) => mean(sum, count)
   },
 }

@@ -1,13 +1,10 @@
 import { roundHalfEven } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
-import type { Scheme, SumSite } from '../scheme.ts'
+import type { Scheme } from '../scheme.ts'
+import { roundedSums, scaledSums } from './real-factors.ts'
 import { dequantizer } from './real-values.ts'
 
 const f = Math.fround
-
-/** float32(scale(x) · scale(w)) / scale(y). */
-export const factorsOf = ({ input, weightScales }: SumSite, step: number): Float32Array =>
-  Float32Array.from(weightScales, (w) => f(f(input.scale * w) / step))
 
 /** PyTorch's quantized operators on x86. */
 export const fbgemm: Scheme = {
@@ -17,17 +14,8 @@ export const fbgemm: Scheme = {
   source: 'FBGEMM, QuantUtilsAvx2.cc (requantizeOutputProcessing); PyTorch, aten/src/ATen/native/quantized/cpu',
   rounding: 'half-even',
   bias: 'real',
-  sums(site, output) {
-    const factors = factorsOf(site, output.scale)
-    const last = factors.length - 1
-    const zero = output.zeroPoint
-    return (sum, c) => roundHalfEven(f(f(sum) * (factors[Math.min(c, last)] as number))) + zero
-  },
-  real(site) {
-    const factors = factorsOf(site, 1)
-    const last = factors.length - 1
-    return (sum, c) => f(f(sum) * (factors[Math.min(c, last)] as number))
-  },
+  sums: (site, output) => roundedSums(site, output, roundHalfEven),
+  real: (site) => scaledSums(site),
   add({ a, b, output }, sign) {
     const [x, y] = [dequantizer(a), dequantizer(b)]
     const inverse = f(1 / output.scale)

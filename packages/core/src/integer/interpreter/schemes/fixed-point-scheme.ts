@@ -1,9 +1,8 @@
-import { dividedBy, quantizeMultiplier, ROUND } from '../../../util/index.ts'
+import { dividedBy, quantizeMultiplier, roundHalfAway } from '../../../util/index.ts'
 import type { Average, Combine, Grid, MeanSite, PairSite, Requantize, Scheme, SumSite, UnarySite } from '../scheme.ts'
 import { dequantizer } from './real-values.ts'
 
 const f = Math.fround
-const roundAway = (x: number): number => ROUND['half-away'](x, 0)
 
 /** Which instructions run a channel: kernels take most by vectors, and what is left over one by one. */
 export type Lane = 'vector' | 'scalar'
@@ -75,14 +74,22 @@ function addOf(multiply: Multiply, { a, b, output }: PairSite, sign: 1 | -1): Co
 }
 
 /** Sums of codes over their count, halves away from code 0; the scale stays. */
-function averageOf(input: Grid, output: Grid): Average | string {
+export function meanOfCodes(input: Grid, output: Grid): ((sum: number, count: number) => number) | string {
   if (input.scale !== output.scale || input.zeroPoint !== output.zeroPoint)
     return 'its result is on another grid than its data'
+  return (sum, count) => {
+    const half = Math.floor(count / 2)
+    return Math.trunc((sum > 0 ? sum + half : sum - half) / count)
+  }
+}
+
+function averageOf(input: Grid, output: Grid): Average | string {
+  const mean = meanOfCodes(input, output)
+  if (typeof mean === 'string') return mean
   return (codes, count) => {
     let sum = 0
     for (let i = 0; i < count; i++) sum += codes[i] as number
-    const half = Math.floor(count / 2)
-    return Math.trunc((sum > 0 ? sum + half : sum - half) / count)
+    return mean(sum, count)
   }
 }
 
@@ -98,7 +105,7 @@ function meanOf({ multiply, lanes }: FixedPointParts, { input, output, count, im
   }
   const real = f(input.scale / f(count * output.scale))
   const [vector, scalar] = [multiply(real, 'vector'), multiply(real, 'scalar')]
-  const bias = output.zeroPoint - roundAway(f(f(input.zeroPoint * input.scale) / output.scale))
+  const bias = output.zeroPoint - roundHalfAway(f(f(input.zeroPoint * input.scale) / output.scale))
   const vectors = lanes.mean > 0 ? images - (images % lanes.mean) : 0
   return (sum, c) => (c < vectors ? vector(sum) : scalar(sum)) + bias
 }
@@ -131,7 +138,7 @@ function unaryOf(
 function tableCode(real: (x: number) => number, input: Grid, output: Grid): (code: number) => number {
   const value = dequantizer(input)
   const inverse = f(1 / output.scale)
-  return (code) => roundAway(f(f(real(value(code))) * inverse)) + output.zeroPoint
+  return (code) => roundHalfAway(f(f(real(value(code))) * inverse)) + output.zeroPoint
 }
 
 /** Exponentials from a table of differences to the greatest code, in float32; halves up. */

@@ -1,7 +1,8 @@
 import { roundHalfEven } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
-import type { Average, Combine, Grid, MeanSite, PairSite, Scheme, SoftmaxRow, SoftmaxSite, SumSite } from '../scheme.ts'
+import type { Average, Combine, Grid, MeanSite, PairSite, Scheme, SoftmaxRow, SoftmaxSite } from '../scheme.ts'
 import { logistic } from './mlas-logistic.ts'
+import { roundedSums, scaledSums } from './real-factors.ts'
 import { clamp, dequantizer, quantizer } from './real-values.ts'
 
 const f = Math.fround
@@ -45,18 +46,8 @@ export const ort: Scheme = {
       ? `ONNX Runtime has no integer kernel for ${output.dtype}`
       : undefined
   },
-  sums(site, output) {
-    const factors = factorsOf(site, output.scale)
-    const last = factors.length - 1
-    const zero = output.zeroPoint
-    return (sum, c) => roundHalfEven(f(f(sum) * (factors[Math.min(c, last)] as number))) + zero
-  },
-  real(site) {
-    if (site.opType === 'Conv') return undefined
-    const factors = factorsOf(site, 1)
-    const last = factors.length - 1
-    return (sum, c) => f(f(sum) * (factors[Math.min(c, last)] as number))
-  },
+  sums: (site, output) => roundedSums(site, output, roundHalfEven),
+  real: (site) => (site.opType === 'Conv' ? undefined : scaledSums(site)),
   add: addOf,
   mul({ a, b, output }) {
     const factor = f(f(a.scale * b.scale) / output.scale)
@@ -81,10 +72,6 @@ export const ort: Scheme = {
   },
   softmax: softmaxOf,
 }
-
-/** float32(scale(x) · scale(w)) / scale(y). */
-const factorsOf = ({ input, weightScales }: SumSite, step: number): Float32Array =>
-  Float32Array.from(weightScales, (w) => f(f(input.scale * w) / step))
 
 /** The same on x86 processors without VNNI. */
 export const ortPairs: Scheme = {
