@@ -36,6 +36,7 @@ export interface TrainFlags extends QuantizeFlags {
   keepCheckpoint?: boolean
   qat?: string | true
   weightQuantizer?: string
+  strict?: boolean
   qatPreset?: QatPresetName
   calibrationSamples?: number
   oscillation?: string
@@ -111,6 +112,7 @@ const withQatFlags = (command: Command): Command =>
     .option('--qat [name]', `train with fake-quantizers (default lsq): ${names(FAKE_QUANTIZERS)}`)
     .addOption(new Option('--qat-preset <name>', 'the same with ranges, by one name').choices(Object.keys(QAT_PRESETS)))
     .option('--weight-quantizer <name>', 'with --qat: another fake-quantizer for weights')
+    .option('--strict', 'with --qat: refuse bits that the backend has no kernels for')
     .option('--oscillation <mode>', 'with --qat: weights that turn from code to code: track, freeze, dampen:weight=0.1')
     .option(
       '--reestimate-batches <n>',

@@ -66,7 +66,7 @@ export function floatBatchNorm({ batchNorm }: TrainFlags): Pick<TrainOptions, 'b
 /** Flags that say how a network is quantized. */
 const PLANNED = [
   ...['target', 'scheme', 'observer', 'weightObserver', 'perTensor', 'smallLayers', 'dispatch', 'tails', 'edgeBits'],
-  ...['floatNodes', 'activations', 'override', 'weightQuantizer', 'calibrationSamples'],
+  ...['floatNodes', 'activations', 'override', 'weightQuantizer', 'calibrationSamples', 'strict'],
 ] as const
 
 /**
@@ -87,6 +87,7 @@ export function quantizationOf(cx: CommandContext, flags: TrainFlags): TrainQuan
     ...(qatPreset !== undefined && { preset: qatPreset }),
     ...(typeof qat === 'string' && { fakeQuantizer: qat }),
     ...(weightQuantizer !== undefined && { weightQuantizer }),
+    ...(flags.strict && { strict: true }),
     ...(batchNorm !== undefined && { batchNorm: qatBatchNorm(batchNorm) }),
     calibration: given({ samples, observer }),
   }

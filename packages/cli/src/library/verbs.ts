@@ -142,6 +142,7 @@ const PREPARE_QAT = {
   batchNorm: true,
   preset: true,
   rangeObserver: true,
+  strict: true,
   ...PLAN_QAT,
 } satisfies OptionNames<PrepareQatOptions>
 const CONVERT_QAT = {

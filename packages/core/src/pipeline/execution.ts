@@ -2,6 +2,7 @@ import type { LoadOptions } from '../engine/index.ts'
 import { recordedSettings } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
 import type { MaterializeOptions, Target } from '../quant/index.ts'
+import { knownTarget } from '../targets/index.ts'
 import type { Run } from './run.ts'
 
 /** How a quantized network is written and loaded so that the engine at hand computes what the backend would. */
@@ -22,7 +23,7 @@ export function executionFor(target: Target): Execution {
 /** The backend that the model was quantized for, if its recipe names one of these. */
 export function recordedTarget(model: Model, targets: Readonly<Record<string, Target>>): Target | undefined {
   const name = recordedSettings(model)?.target
-  return name !== undefined && Object.hasOwn(targets, name) ? targets[name] : undefined
+  return name === undefined ? undefined : knownTarget(name, targets)
 }
 
 /** How to load a model that may have been quantized for another backend than the engine. */

@@ -1,7 +1,7 @@
 import { type ImportedModel, retarget } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
 import { type Override, type PlannerOptions, type QuantPlan, requiredOpset, type Target } from '../quant/index.ts'
-import { findTarget } from '../targets/index.ts'
+import { findTarget, knownTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, problem } from '../util/index.ts'
 import { type Export, type Exportable, type ExportOptions, exportArtifacts } from './export.ts'
 import { importModel } from './import-model.ts'
@@ -46,7 +46,8 @@ type Source = Exportable & { readonly diagnostics: readonly Diagnostic[] }
 
 function targetFor({ plan }: ImportedModel, name: string | undefined, { registries }: Run): Target {
   if (name !== undefined) return findTarget(name, registries.targets)
-  if (Object.hasOwn(registries.targets, plan.target)) return findTarget(plan.target, registries.targets)
+  const known = knownTarget(plan.target, registries.targets)
+  if (known) return known
   throw problem('TARGET_MISSING', 'the model does not say which backend it was quantized for', {
     at: { option: 'target' },
     fix: 'name the backend with --target',

@@ -2,6 +2,7 @@ import type { Target } from '../quant/index.ts'
 import { problem } from '../util/index.ts'
 import { academic } from './academic.ts'
 import { ascendAcl } from './ascend-acl.ts'
+import { splitAtBits, targetAtBits } from './at-bits.ts'
 import { cmsisNn } from './cmsis-nn.ts'
 import { coreml } from './coreml.ts'
 import { fbgemm } from './fbgemm.ts'
@@ -67,9 +68,17 @@ export const TARGETS = {
 
 export type TargetName = keyof typeof TARGETS
 
+/** A target by its name, or by the name of its rules at other bits; undefined where there is none. */
+export function knownTarget(name: string, targets: Readonly<Record<string, Target>> = TARGETS): Target | undefined {
+  if (Object.hasOwn(targets, name)) return targets[name]
+  const at = splitAtBits(name)
+  const base = at && Object.hasOwn(targets, at.target) ? targets[at.target] : undefined
+  return at && base && targetAtBits(base, at.scheme).target
+}
+
 /** @throws FewbitError TARGET_UNKNOWN naming the known ones. */
 export function findTarget(name: string, targets: Readonly<Record<string, Target>> = TARGETS): Target {
-  const target = Object.hasOwn(targets, name) ? targets[name] : undefined
+  const target = knownTarget(name, targets)
   if (target) return target
   throw problem('TARGET_UNKNOWN', `"${name}" is not a target`, {
     at: { option: 'target' },
@@ -77,5 +86,6 @@ export function findTarget(name: string, targets: Readonly<Record<string, Target
   })
 }
 
+export { type TargetAtBits, targetAtBits } from './at-bits.ts'
 export { brieflyText, describeTarget, type TargetDescription } from './describe.ts'
 export { onnxruntime } from './onnxruntime.ts'

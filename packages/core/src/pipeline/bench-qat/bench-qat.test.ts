@@ -1,8 +1,7 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
-import { TARGETS } from '../../targets/index.ts'
+import { TARGETS, targetAtBits } from '../../targets/index.ts'
 import { network, pictures } from '../train/small-task.fixture.ts'
-import { targetAtBits } from './at-bits.ts'
 import { type BenchQatOptions, benchQat } from './bench-qat.ts'
 import type { QatBench, QatCell } from './state.ts'
 

@@ -1,12 +1,11 @@
 import type { Model } from '../../ir/index.ts'
-import { findTarget } from '../../targets/index.ts'
+import { findTarget, targetAtBits } from '../../targets/index.ts'
 import { FewbitError, must } from '../../util/index.ts'
 import { executionFor } from '../execution.ts'
 import { Run, type RunOptions } from '../run.ts'
 import { trainQatOn } from '../train/train-qat.ts'
 import type { RunData } from '../train/train-subject.ts'
 import { qatMethod } from './algorithms.ts'
-import { type TargetAtBits, targetAtBits } from './at-bits.ts'
 import { type QatBenchRecipe, trainingOf } from './recipe.ts'
 import type { QatCell } from './state.ts'
 
@@ -44,8 +43,10 @@ export async function measureCell(request: CellRequest): Promise<QatCell> {
 }
 
 async function measure(request: CellRequest): Promise<Partial<QatCell>> {
-  const { place, network, data, recipe, metrics } = request
-  const { target, beyond, run } = runFor(request)
+  const { place, network, data, recipe, metrics, strict, shared } = request
+  const run = new Run(shared)
+  const given = findTarget(place.target, run.registries.targets)
+  const { target, beyond } = strict ? { target: given, beyond: false } : targetAtBits(given, place.scheme)
   const { edgeBits, batchNorm, calibrationSamples } = recipe
   const options = {
     ...run.options,
@@ -53,7 +54,7 @@ async function measure(request: CellRequest): Promise<Partial<QatCell>> {
     data: data.data.asDataset(),
     ...(data.evaluation && { evaluation: { data: data.evaluation.asDataset(), ...(metrics && { metrics }) } }),
     quantization: {
-      ...{ target: target.name, scheme: place.scheme, edgeBits, batchNorm, ...qatMethod(place.algorithm) },
+      ...{ target: place.target, scheme: place.scheme, edgeBits, batchNorm, strict, ...qatMethod(place.algorithm) },
       calibration: { samples: calibrationSamples },
     },
   }
@@ -70,14 +71,4 @@ async function measure(request: CellRequest): Promise<Partial<QatCell>> {
     within,
     ...(loss !== undefined && { loss }),
   }
-}
-
-/** A run that knows the target at these bits. */
-function runFor({ place, shared, strict }: CellRequest): TargetAtBits & { readonly run: Run } {
-  const given = new Run(shared)
-  const found = findTarget(place.target, given.registries.targets)
-  const at: TargetAtBits = strict ? { target: found, beyond: false } : targetAtBits(found, place.scheme)
-  if (!at.beyond) return { ...at, run: given }
-  const extensions = [...(shared.extensions ?? []), { name: 'bits', targets: [at.target] }]
-  return { ...at, run: new Run({ ...shared, extensions }) }
 }

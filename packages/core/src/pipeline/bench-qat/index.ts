@@ -1,5 +1,4 @@
 export { BENCH_ALGORITHMS } from './algorithms.ts'
-export * from './at-bits.ts'
 export * from './bench-qat.ts'
 export { QAT_BENCH_RECIPE, type QatBenchRecipe } from './recipe.ts'
 export type { QatBench, QatBenchMemory, QatCell } from './state.ts'

@@ -2,7 +2,7 @@ import { isQuantized } from '../../import/index.ts'
 import type { Model } from '../../ir/index.ts'
 import type { TraceEvent } from '../../passes/index.ts'
 import { type Override, type ParamsTable, type PlanSummary, type QuantPlan, summarizePlan } from '../../quant/index.ts'
-import { findTarget } from '../../targets/index.ts'
+import { findTarget, knownTarget } from '../../targets/index.ts'
 import { type Diagnostic, FewbitError } from '../../util/index.ts'
 import { replan } from '../export-model.ts'
 import { importModel } from '../import-model.ts'
@@ -80,7 +80,7 @@ async function fromFloat(model: Model, options: LintOptions): Promise<Planned> {
 /** Where the file has no range for what the backend quantizes, the network is judged without its parameters. */
 async function fromQuantized(model: Model, options: LintOptions, run: Run): Promise<Planned> {
   const imported = importModel(model, run)
-  const target = findTarget(options.target ?? knownTarget(imported.plan, run) ?? 'onnxruntime', run.registries.targets)
+  const target = findTarget(options.target ?? ownTarget(imported.plan, run) ?? 'onnxruntime', run.registries.targets)
   const said = imported.diagnostics.map(fromDiagnostic)
   try {
     const { float, plan, params } = await replan(model, imported, target, options, run)
@@ -92,8 +92,8 @@ async function fromQuantized(model: Model, options: LintOptions, run: Run): Prom
   }
 }
 
-const knownTarget = ({ target }: QuantPlan, { registries }: Run): string | undefined =>
-  Object.hasOwn(registries.targets, target) ? target : undefined
+const ownTarget = ({ target }: QuantPlan, { registries }: Run): string | undefined =>
+  knownTarget(target, registries.targets)?.name
 
 /** Data can supply what the file does not say. */
 const asWarning = (d: Diagnostic): Finding => fromDiagnostic({ ...d, level: 'warning' })

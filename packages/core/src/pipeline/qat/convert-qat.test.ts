@@ -5,7 +5,7 @@ import { parseModel, readModel, serializeModel, type Tensor, valuesByName } from
 import { BATCH_NORM_STRATEGIES, type BatchNormName, readQFloat, withTrained } from '../../qat/index.ts'
 import { TARGETS } from '../../targets/index.ts'
 import { must, rng } from '../../util/index.ts'
-import { targetAtBits } from '../bench-qat/index.ts'
+import { recordedTarget } from '../execution.ts'
 import { quantize } from '../quantize.ts'
 import { convertQat } from './convert-qat.ts'
 import { prepareQat } from './prepare-qat.ts'
@@ -108,10 +108,8 @@ describe('convertQat', () => {
     const values = Float32Array.from(tail.numbers(), (v, i) => (i === 7 ? -20 : Number(v)))
     const heavy = memoryData([{ x: tensorLike(tail, values) }, ...samples.slice(1)])
     for (const name of ['fbgemm', 'snpe'] as const) {
-      const { target } = targetAtBits(TARGETS[name], 'w4a4')
       const { record, model } = await prepare({
-        ...{ target: target.name, scheme: 'w4a4', edgeBits: 4, calibration: { data: heavy } },
-        extensions: [{ name: 'bits', targets: [target] }],
+        ...{ target: name, scheme: 'w4a4', edgeBits: 4, calibration: { data: heavy } },
       })
       const input = record.quantizers.find(({ group }) => group === 'x')?.inputs.find((i) => i.name === 'zero_point')
       const zero = valuesByName(model.graph).get(must(input, 'zero point').initializer)?.constant?.numbers()[0]
@@ -119,6 +117,21 @@ describe('convertQat', () => {
       expect(Number(zero), name).toBeGreaterThan(5)
       expect(Number(zero), name).toBeLessThan(12)
     }
+  })
+
+  it('takes a backend by its rules at bits that it has no kernels for, says so, and runs the result by them', async () => {
+    const prepared = await prepare({ target: 'tensorrt', scheme: 'w4a4' })
+    expect(prepared.diagnostics.find(({ code }) => code === 'QAT_BITS')?.level).toBe('warning')
+    const { model, plan, conversion } = await convertQat(readQFloat(prepared.model), { engine, data, samples: 24 })
+    expect(plan.target).toBe('tensorrt-at-w4a4')
+    const bits = plan.tensors.filter(({ role }) => role !== 'bias').map(({ spec }) => [spec.bits, spec.symmetric])
+    expect(bits).toContainEqual([4, true])
+    expect(bits.every(([, symmetric]) => symmetric)).toBe(true)
+    expect(conversion?.outputs[0]?.within).toBe(1)
+    // A saved file is loaded by the same rules later.
+    const again = readModel(serializeModel(model))
+    expect(recordedTarget(again, TARGETS)?.title).toBe('TensorRT at w4a4')
+    await expect(prepare({ target: 'tensorrt', scheme: 'w4a4', strict: true })).rejects.toThrow(/SCHEME_UNSUPPORTED/)
   })
 
   it('says which network the quantized one was made of, and that a recipe cannot repeat it', async () => {

@@ -17,6 +17,7 @@ import {
   writeForm,
 } from '../../qat/index.ts'
 import type { Target } from '../../quant/index.ts'
+import { targetAtBits } from '../../targets/index.ts'
 import { learnedParameters } from '../../training/index.ts'
 import { type Diagnostic, must, problem } from '../../util/index.ts'
 import { targetOf } from '../make-plan.ts'
@@ -91,7 +92,9 @@ interface Request {
 }
 
 function requestOf(options: PrepareQatOptions, run: Run): Request {
-  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', preset: _p, rangeObserver: _r, ...plain } = options
+  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', strict = false, ...others } = options
+  const { preset: _p, rangeObserver: _r, ...stated } = others
+  const plain = strict ? stated : { ...stated, target: targetNameFor(settingsOf(stated, run), run) }
   const strategy = batchNormStrategy(batchNorm)
   const known = run.registries.fakeQuantizers
   const choices = choicesOf(
@@ -106,6 +109,23 @@ function requestOf(options: PrepareQatOptions, run: Run): Request {
   const target = targetOf(settings, run)
   const isSeparate = strategy.kind === 'separate' && target.batchNorm === 'separate'
   return { options: given, settings, target, choices, strategy, without: isSeparate ? FOLDING : [] }
+}
+
+/** Nobody's kernels compute with 4 bits where papers, and networks of tomorrow's hardware, want them. */
+function targetNameFor(settings: QuantizeSettings, run: Run): string {
+  const given = targetOf(settings, run)
+  const { target, beyond } = targetAtBits(given, settings.scheme)
+  if (beyond) {
+    run.diagnostics.warn(
+      'QAT_BITS',
+      `${given.title} has no kernels for ${settings.scheme}: its rules are taken at these bits`,
+      {
+        at: { option: 'scheme' },
+        fix: 'take the figures for what its rules cost, not for what it runs; strict refuses such bits',
+      },
+    )
+  }
+  return target.name
 }
 
 function refusePrepared(model: Model): void {

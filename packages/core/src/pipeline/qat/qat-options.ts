@@ -44,6 +44,8 @@ export interface PrepareQatOptions extends RunOptions, Pick<QuantizeOptions, Sha
   readonly rangeObserver?: RangeObserver
   /** What becomes of BatchNormalization while training. Default `fold-torch`. */
   readonly batchNorm?: BatchNormName
+  /** Refuses bits that the backend has no kernels for. Else its rules are taken at them, with a warning. Default false. */
+  readonly strict?: boolean
 }
 
 type Requests = Pick<PrepareQatOptions, 'fakeQuantizer' | 'weightQuantizer'>

@@ -1,5 +1,7 @@
-import { parseScheme, type Scheme, type Target } from '../../quant/index.ts'
-import type { DType } from '../../util/index.ts'
+import { parseScheme, type Scheme, type Target } from '../quant/index.ts'
+import type { DType } from '../util/index.ts'
+
+const AT = '-at-'
 
 /** A backend, and whether it has kernels for what a scheme asks. */
 export interface TargetAtBits {
@@ -23,7 +25,7 @@ export function targetAtBits(target: Target, name: string): TargetAtBits {
     beyond: true,
     target: {
       ...target,
-      name: `${target.name}-at-${name}`,
+      name: `${target.name}${AT}${name}`,
       title: `${target.title} at ${name}`,
       bits: { weights: including(bits.weights, weights), activations: including(bits.activations, activations) },
       kernels: {
@@ -33,6 +35,12 @@ export function targetAtBits(target: Target, name: string): TargetAtBits {
       },
     },
   }
+}
+
+/** The name of a backend and the scheme at which its rules are taken, of a name that `targetAtBits` gave. */
+export function splitAtBits(name: string): { readonly target: string; readonly scheme: string } | undefined {
+  const at = name.lastIndexOf(AT)
+  return at > 0 ? { target: name.slice(0, at), scheme: name.slice(at + AT.length) } : undefined
 }
 
 const lacks = (held: readonly number[], wanted: Scheme['weights']): boolean =>
