@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { crossEntropy, loadModel, npzDataset, saveModel, train as trainModel } from 'fewbit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Folder, fewbit, isBuilt, start } from './harness.ts'
@@ -32,6 +32,9 @@ describe('fewbit train', () => {
   it('tunes a network, shows each epoch, and leaves one file', async () => {
     const course = ['--epochs', '3', '--batch', '32', '--lr', '0.1', '--augment', 'crop:pad=1', '--ema', '0.9']
     const { code, out, err } = await train(at('small.onnx'), ...DATA(), ...course, '-o', at('tuned.onnx'))
+    expect(err).toMatch(/^evaluate: .*, before training, top1 \d+\.\d\d %$/m)
+    const [, loss] = /^epoch 3\/3: .*, (loss \d\.\d{3}), /m.exec(err) ?? []
+    const [, shown] = new RegExp(`^evaluate: .*, epoch 3/3, ${loss}, top1 (\\d+\\.\\d\\d) %$`, 'm').exec(err) ?? []
     expect(err).toMatch(/^epoch 3\/3: .*, loss \d\.\d{3}, \d+\.\d %, \d+ samples\/s, 0 s left$/m)
     expect(code).toBe(0)
     expect(out).toMatch(/^ *epoch +steps +loss +right in training +top1$/m)
@@ -44,6 +47,7 @@ describe('fewbit train', () => {
     const scored = await fewbit('evaluate', at('tuned.onnx'), '--data', at('test.npz'), '--preset', 'unit', '--json')
     const last = /^ *3 +24.* ([\d.]+) %$/m.exec(out)?.[1]
     expect(JSON.parse(scored.out).metrics.top1).toBeCloseTo(Number(last), 1)
+    expect(shown).toBe(last)
   })
 
   it('trains with fake-quantizers and writes both networks', async () => {
@@ -90,6 +94,90 @@ describe('fewbit train', () => {
     expect(outcome.err).toMatch(new RegExp(`error ${code} `))
     expect(outcome.code).toBeGreaterThan(0)
     expect(existsSync(at('never.onnx'))).toBe(false)
+  })
+})
+
+describe('fewbit train --profile', () => {
+  const profile = (...args: string[]) => train(at('small.onnx'), '--data', at('train.npz'), '--preset', 'unit', ...args)
+  const files = () => readdirSync(work.path).sort()
+  /** Of the table: operator, nodes, milliseconds, share in percent. */
+  const rowsOf = (out: string) =>
+    [...out.matchAll(/^(\S+(?: others)?) +(\d+) +(\d+\.\d\d) +(\d+\.\d) %$/gm)].map(
+      ([, operator, ...figures]) => [operator as string, ...figures.map(Number)] as [string, number, number, number],
+    )
+
+  it('shows where the time of a step goes, and trains nothing', async () => {
+    const before = files()
+    const { code, out, err } = await profile('--batch', '32', '--profile')
+    expect(code).toBe(0)
+    expect(files()).toEqual(before)
+    expect(err).not.toMatch(/^epoch/m)
+    expect(out).toMatch(/^a step of 32 samples: [\d.]+ (µs|ms|s), [\d.]+ samples\/s, median of \d+$/m)
+    const rows = rowsOf(out)
+    const all = rows.at(-1)!
+    expect(all[0]).toBe('all')
+    const parts = rows.slice(0, -1)
+    for (const [column, digit] of [
+      [1, 0],
+      [2, 0.005],
+      [3, 0.05],
+    ] as const) {
+      const sum = parts.reduce((total, row) => total + row[column], 0)
+      // Every figure is rounded.
+      expect(Math.abs(sum - all[column])).toBeLessThanOrEqual(digit * (parts.length + 1) + 1e-9)
+    }
+    expect(all[3]).toBe(100)
+    // Two layers, whose three products are all Conv, but that nobody asks for the gradient of the input.
+    expect(parts.find(([operator]) => operator === 'Conv')?.[1]).toBeGreaterThanOrEqual(3)
+    expect(parts[0]![2]).toBeGreaterThanOrEqual(parts[1]![2])
+  })
+
+  it('reads as much as a step takes, and gives one document', async () => {
+    const course = ['--batch', '16', '--accumulate', '2', '--freeze', 'conv1.*', '--profile', '--json']
+    const { code, out, err } = await profile(...course)
+    expect(code).toBe(0)
+    expect(err).toMatch(/^read data: .*, 32 done$/m)
+    const { profile: found } = JSON.parse(out)
+    expect(found).toMatchObject({ batchSize: 16, accumulate: 2 })
+    expect(found.samplesPerSecond * found.seconds).toBeCloseTo(32)
+    const shares = found.operators.map(({ share }: { share: number }) => share)
+    expect(shares.reduce((a: number, b: number) => a + b)).toBeCloseTo(1)
+    expect(found.operators.map(({ operator }: { operator: string }) => operator)).toContain('Conv')
+  })
+
+  it('knows the step with fake-quantizers, which has more to do', async () => {
+    const qat = ['--qat', 'lsq', '--scheme', 'w4a4', '--target', 'academic', '--calibration-samples', '16']
+    const [float, quantized] = [
+      await profile('--batch', '8', '--profile'),
+      await profile('--batch', '8', ...qat, '--profile'),
+    ]
+    expect(quantized.code).toBe(0)
+    const nodes = ({ out }: { out: string }) => rowsOf(out).at(-1)![1]
+    expect(nodes(quantized)).toBeGreaterThan(nodes(float))
+    expect(quantized.out).toMatch(/^Conv +\d/m)
+  })
+
+  it('trains, too, where an output is named, to the same network', async () => {
+    const course = ['--batch', '32', '--max-steps', '2']
+    const { code, out } = await profile(...course, '--profile', '-o', at('profiled.onnx'))
+    expect(code).toBe(0)
+    expect(out).toMatch(/^ *1 +2 +\d/m)
+    expect(rowsOf(out).at(-1)?.[0]).toBe('all')
+    expect(out).toMatch(/^wrote .*profiled\.onnx$/m)
+    await profile(...course, '-o', at('plain.onnx'))
+    expect(readFileSync(at('profiled.onnx'))).toEqual(readFileSync(at('plain.onnx')))
+  })
+
+  it.each([
+    [[], /TRAIN_OUTPUT[\s\S]*-o.*--profile/],
+    [['--profile', '--resume'], /TRAIN_OUTPUT.*--resume/],
+    [['--profile', '--checkpoint-steps', '3'], /TRAIN_OUTPUT.*--checkpoint-steps/],
+    [['--profile', '--scheme', 'w4a4'], /QAT_MISSING/],
+    [['--profile', '--oscillation', 'track'], /QAT_MISSING/],
+  ])('refuses %j', async (args, message) => {
+    const outcome = await profile(...args)
+    expect(outcome.err).toMatch(message)
+    expect(outcome.code).toBe(2)
   })
 })
 

@@ -1,8 +1,15 @@
-import { type Dataset, INTERPOLATIONS, modelInputs, PRESETS, type PreprocessOptions } from '@fewbit/core/engine'
+import {
+  type DataSource,
+  type Dataset,
+  INTERPOLATIONS,
+  modelInputs,
+  PRESETS,
+  type PreprocessOptions,
+} from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import type { Recipe } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
-import { type DataOptions, openDataset } from '@fewbit/engine-node'
+import { type DataOptions, dataSource, openDataset } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from './command.ts'
 
@@ -113,6 +120,18 @@ export function openRecordedData(
   const preprocess = (data.preprocess ?? {}) as PreprocessOptions
   return open(spec, model, { ...preprocess, ...count(samples), seed: settings.seed }, flags, cx)
 }
+
+/** `--data` before it is fitted to a model, for verbs that know themselves how much they need. */
+export const sourceOf = (
+  spec: string,
+  flags: DataFlags,
+  { diagnostics }: Pick<CommandContext, 'diagnostics'>,
+  samples?: number,
+): Promise<DataSource> =>
+  dataSource(spec, {
+    ...{ ...preprocessOptions(flags), ...count(samples), seed: flags.seed ?? 1 },
+    ...(flags.skipUnreadable && { onError: 'skip', diagnostics }),
+  })
 
 const count = (samples: number | undefined): DataOptions => (samples === undefined ? {} : { samples })
 

@@ -20,8 +20,12 @@ export async function profileStep(
   const folder = await mkdtemp(join(tmpdir(), 'fewbit-profile-'))
   try {
     const run = await TrainingRun.load(engine, step, { load: { profile: join(folder, 'step') } })
-    for (let i = 0; i < runs; i++) await run.advance(batches, { lr })
-    await run.release()
+    try {
+      for (let i = 0; i < runs; i++) await run.advance(batches, { lr })
+    } finally {
+      // The trace is written now.
+      await run.release()
+    }
     const [file] = await readdir(folder)
     return file === undefined ? [] : operatorTimes(await readFile(join(folder, file), 'utf8'))
   } finally {

@@ -12,6 +12,7 @@ import type { QuantizeFlags } from './quantize-options.ts'
 
 export interface TrainFlags extends QuantizeFlags {
   data: string
+  profile?: boolean
   zoo?: string
   classes?: number
   evalSamples?: number
@@ -43,6 +44,9 @@ export interface TrainFlags extends QuantizeFlags {
   reestimateBatches?: number
 }
 
+/** As they are given: the output may be missing. */
+export type GivenTrainFlags = Omit<TrainFlags, 'output'> & { output?: string }
+
 const names = (registry: object): string => Object.keys(registry).join(', ')
 
 function positive(text: string): number {
@@ -62,6 +66,7 @@ export function withTrainFlags(command: Command, invocation: Invocation): Comman
   withNetworkFlags(command)
   withCourseFlags(command)
   withCheckpointFlags(command)
+  command.option('--profile', 'where the time of a step goes, by operator; without -o nothing else is done')
   return withDataFlags(withPlanFlags(withQatFlags(command), invocation))
 }
 

@@ -7,7 +7,7 @@ import { problem } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
 import { constrainedBytes } from '../available-memory.ts'
 import type { CommandContext } from '../command.ts'
-import { openData } from '../data-flags.ts'
+import { openData, sourceOf } from '../data-flags.ts'
 import { planOptions } from './quantize-options.ts'
 import type { TrainFlags } from './train-flags.ts'
 
@@ -21,15 +21,19 @@ export async function trainOptions(cx: CommandContext, model: Model, flags: Trai
   const scored = evalData === undefined ? undefined : await openData(evalData, model, flags, cx, evalSamples)
   return {
     ...cx.run,
+    ...course,
     data: await openData(flags.data, model, flags, cx, flags.samples),
     ...(scored && { evaluation: { data: scored, ...(metric && { metrics: metric }) } }),
-    ...course,
-    ...(flags.zoo !== undefined && { fromScratch: true }),
     ...given({ checkpointSteps: flags.checkpointSteps, resume: flags.resume }),
-    seed: flags.seed ?? SEED,
-    maxBytes: constrainedBytes() / 2,
   }
 }
+
+/** What decides what a step is, with data of which only a part need be read. */
+export const stepOptions = async (cx: CommandContext, flags: TrainFlags): Promise<TrainOptions> => ({
+  ...cx.run,
+  ...(await courseOf(flags)),
+  data: await sourceOf(flags.data, flags, cx, flags.samples),
+})
 
 /** How it is trained, without data. */
 async function courseOf(flags: TrainFlags): Promise<Partial<TrainOptions>> {
@@ -45,6 +49,9 @@ async function courseOf(flags: TrainFlags): Promise<Partial<TrainOptions>> {
     ...(earlyStop !== undefined && { earlyStop: { patience: earlyStop } }),
     ...(freeze && { groups: freeze.map((match) => ({ match, frozen: true })) }),
     ...(teacher !== undefined && { teacher: await loadModel(teacher) }),
+    ...(flags.zoo !== undefined && { fromScratch: true }),
+    seed: flags.seed ?? SEED,
+    maxBytes: constrainedBytes() / 2,
   }
 }
 

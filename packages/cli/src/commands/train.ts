@@ -13,26 +13,32 @@ import {
 import { isQFloat } from '@fewbit/core/qat'
 import { type Diagnostic, problem } from '@fewbit/core/util'
 import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
-import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
+import { checkWritable, loadModel, profileStep, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor } from '../artifacts.ts'
 import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
 import { renderTraining } from '../render/training.ts'
 import { checkpointFile, checkpointPath, qfloatPath } from '../train-memory.ts'
 import { writeResult } from '../write-result.ts'
-import { type TrainFlags, withTrainFlags } from './train-flags.ts'
+import { type GivenTrainFlags, type TrainFlags, withTrainFlags } from './train-flags.ts'
 import { floatBatchNorm, qatCourse, quantizationOf, refuseQatCourse, trainOptions } from './train-options.ts'
+import { profiled, refuseWithoutOutput } from './train-profile.ts'
 
-const body: CommandBody<[string | undefined, TrainFlags]> = async (cx, file, given) => {
-  const { model, name, flags } = await networkOf(file, given)
+const body: CommandBody<[string | undefined, GivenTrainFlags]> = async (cx, file, given) => {
+  const { output } = given
+  if (output === undefined) refuseWithoutOutput(given)
+  const { model, name, flags: whole } = await networkOf(file, given)
+  const flags: TrainFlags = { output: '', ...whole }
   const quantization = quantizationOf(cx, flags)
   const isQuantized = quantization !== undefined || isQFloat(model)
   if (!isQuantized) refuseQatCourse(flags)
+  if (output === undefined) return profiled(cx, model, flags, { quantization, isQuantized })
   const destination = destinationFor(flags.output, file ?? name)
   if (destination.kind === 'folder' && !isQuantized) throw noFile(flags.output, name)
   const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output))
   checkWritable(checkpoint.name)
-  const options = { ...(await trainOptions(cx, model, flags)), memory: checkpoint }
+  const profile = flags.profile ? { profile: profileStep } : {}
+  const options = { ...(await trainOptions(cx, model, flags)), ...profile, memory: checkpoint }
   try {
     const result = isQuantized
       ? await quantized(
@@ -58,11 +64,11 @@ interface Network {
   readonly model: Model
   readonly name: string
   /** With the preprocessing that a network of the zoo is made for. */
-  readonly flags: TrainFlags
+  readonly flags: GivenTrainFlags
 }
 
 /** @throws FewbitError TRAIN_NETWORK unless there is one of a file and a name of the zoo. */
-async function networkOf(file: string | undefined, flags: TrainFlags): Promise<Network> {
+async function networkOf(file: string | undefined, flags: GivenTrainFlags): Promise<Network> {
   const { zoo, classes, seed } = flags
   if (file !== undefined && zoo === undefined) return { model: await loadModel(file), name: artifactName(file), flags }
   if (file !== undefined || zoo === undefined) {
@@ -125,7 +131,8 @@ Examples:
   fewbit train model.onnx --data train.tar.gz --eval-data test.tar.gz --preset cifar10 --epochs 3 -o tuned.onnx
   fewbit train model.onnx --data train/ --eval-data test/ --preset imagenet --qat lsq --scheme w4a4 --target academic -o q.onnx
   fewbit train small.onnx --data train/ --teacher large.onnx --loss '0.3*cross-entropy + 0.7*distillation' -o small2.onnx
-  fewbit train q.qfloat.onnx --data train/ --eval-data test/ --epochs 1 --lr 1e-4 -o q2.onnx`
+  fewbit train q.qfloat.onnx --data train/ --eval-data test/ --epochs 1 --lr 1e-4 -o q2.onnx
+  fewbit train model.onnx --data train/ --preset imagenet --batch 32 --qat lsq --scheme w4a4 --profile`
 
 export function trainCommand(program: Command, invocation: Invocation): void {
   const command = program
@@ -135,7 +142,7 @@ export function trainCommand(program: Command, invocation: Invocation): void {
       'Trains from scratch, tunes a float network, or trains with fake-quantizers and writes the quantized network. A run that is stopped goes on with --resume.',
     )
     .argument('[model]', 'ONNX file: float, or with fake-quantizers that an earlier run has left')
-    .requiredOption('-o, --output <path>', 'a .onnx file; with --qat also a folder for all that the backend reads')
+    .option('-o, --output <path>', 'a .onnx file; with --qat also a folder for all that the backend reads')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
   withTrainFlags(command, invocation).action(action(invocation, body))

@@ -1,13 +1,16 @@
 import {
   type Model,
+  profileTrain as profileTrainOn,
+  profileTrainQat as profileTrainQatOn,
   type TrainOptions,
+  type TrainProfile,
   type TrainQatOptions,
   type TrainQatResult,
   type TrainResult,
   train as trainOn,
   trainQat as trainQatOn,
 } from '@fewbit/core'
-import { nodeEngine } from '@fewbit/engine-node'
+import { nodeEngine, profileStep } from '@fewbit/engine-node'
 import { checkOptions, type OptionNames } from './options.ts'
 import type { OnNode } from './verbs.ts'
 
@@ -33,6 +36,7 @@ const COURSE = {
   checkpointSteps: true,
   resume: true,
   maxBytes: true,
+  profile: true,
   engine: true,
   signal: true,
   onProgress: true,
@@ -72,4 +76,23 @@ export async function trainQat(model: Model, options: OnNode<TrainQatOptions>): 
   checkOptions(options, TRAIN_QAT)
   checkEvaluation(options)
   return trainQatOn(model, { ...options, engine: options.engine ?? nodeEngine() })
+}
+
+/**
+ * Where the time of the step goes that `train` would make, by operator. Nothing is trained. `profile` is ONNX Runtime's own trace unless another one
+ * is given.
+ * @throws FewbitError as `train`.
+ */
+export async function profileTrain(model: Model, options: OnNode<TrainOptions>): Promise<TrainProfile> {
+  checkOptions(options, TRAIN)
+  return profileTrainOn(model, { profile: profileStep, ...options, engine: options.engine ?? nodeEngine() })
+}
+
+/**
+ * The same for the step that `trainQat` would make.
+ * @throws FewbitError as `trainQat`.
+ */
+export async function profileTrainQat(model: Model, options: OnNode<TrainQatOptions>): Promise<TrainProfile> {
+  checkOptions(options, TRAIN_QAT)
+  return profileTrainQatOn(model, { profile: profileStep, ...options, engine: options.engine ?? nodeEngine() })
 }

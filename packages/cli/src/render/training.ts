@@ -1,6 +1,7 @@
 import { metricText } from '@fewbit/core/analysis'
 import type { Conversion, TrainQatResult, TrainReport } from '@fewbit/core/pipeline'
 import { bytes, type Diagnostic, figure, formatDiagnostic, percent } from '@fewbit/core/util'
+import { profileRows } from './profile.ts'
 import { table } from './table.ts'
 
 export interface Training {
@@ -20,6 +21,7 @@ export function renderTraining({ report, conversion, files, peakMemory, diagnost
     ...deployedRows(report),
     ...conversionRows(conversion),
     ...oscillationRows(report),
+    ...(report.profile ? ['', ...profileRows(report.profile)] : []),
     '',
     ...(report.samplesPerSecond > 0 ? [`${figure(report.samplesPerSecond)} samples/s in training steps`] : []),
     `peak memory: ${bytes(peakMemory)}`,

@@ -3,6 +3,7 @@ import {
   type METRICS,
   type Metric,
   metricNamed,
+  metricText,
   runOver,
   type ScoredSample,
   scoredSamples,
@@ -52,8 +53,16 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
   return score(model, options, run)
 }
 
-/** The same without looking at the data first: for data that have been looked at. */
-export async function score(model: Model, options: EvaluateOptions, run = new Run(options)): Promise<Evaluation> {
+/**
+ * The same without looking at the data first: for data that have been looked at.
+ * @param about what is scored, for those who watch.
+ */
+export async function score(
+  model: Model,
+  options: EvaluateOptions,
+  run = new Run(options),
+  about?: string,
+): Promise<Evaluation> {
   const scores = new Scores(options)
   const time = { seconds: 0 }
   await run.stage('evaluate', async (onProgress) => {
@@ -70,6 +79,7 @@ export async function score(model: Model, options: EvaluateOptions, run = new Ru
     } finally {
       await reference?.return(undefined)
     }
+    onProgress(scores.samples, scores.samples, scoresNote(scores.values(), about))
   })
   return {
     data: options.data.name,
@@ -79,6 +89,12 @@ export async function score(model: Model, options: EvaluateOptions, run = new Ru
     synthetic: options.data.synthetic ?? false,
     diagnostics: run.diagnostics.list,
   }
+}
+
+/** What people wait for; nothing where there is nothing to say. */
+function scoresNote(scores: Readonly<Record<string, number>>, about: string | undefined): string | undefined {
+  const parts = Object.entries(scores).map(([name, value]) => `${name} ${metricText(name, value)}`)
+  return parts.length > 0 ? [...(about === undefined ? [] : [about]), ...parts].join(', ') : undefined
 }
 
 function evaluationRun(options: EvaluateOptions, engine: Engine) {

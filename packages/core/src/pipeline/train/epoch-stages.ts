@@ -29,14 +29,18 @@ export class EpochStages {
     this.#run.options.onProgress?.({ stage, state: 'progress', done, total: this.#stepsPerEpoch, note })
   }
 
-  /** Ends the stage of the present epoch, if one has begun. */
-  end(): void {
-    if (!this.#stage) return
+  /**
+   * Ends the stage of the present epoch, if one has begun.
+   * @returns which it was, and its loss.
+   */
+  end(): string | undefined {
+    if (!this.#stage) return undefined
     const { name: stage, start } = this.#stage
     const seconds = (performance.now() - start) / 1000
     this.#run.seconds.train = (this.#run.seconds.train ?? 0) + seconds
     this.#run.options.onProgress?.({ stage, state: 'end', seconds })
     this.#stage = undefined
+    return `${stage}, ${this.#loss}`
   }
 
   #begin(epoch: number): void {
@@ -47,11 +51,15 @@ export class EpochStages {
     this.#run.options.onProgress?.({ stage: name, state: 'start' })
   }
 
+  get #loss(): string {
+    return `loss ${(this.#sums.loss / this.#sums.steps).toFixed(3)}`
+  }
+
   #note({ step, total, accuracy, samplesPerSecond }: FitProgress): string {
-    const { steps, loss, accuracy: sum } = this.#sums
+    const { steps, accuracy: sum } = this.#sums
     const left = ((total - step) * this.#samplesPerStep) / samplesPerSecond
     return [
-      `loss ${(loss / steps).toFixed(3)}`,
+      this.#loss,
       ...(accuracy === undefined ? [] : [percent(sum / steps)]),
       `${samplesPerSecond.toFixed(samplesPerSecond < 10 ? 1 : 0)} samples/s`,
       `${timeText(left)} left`,

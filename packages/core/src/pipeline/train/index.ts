@@ -1,8 +1,16 @@
 export type { TrainMemory } from './memory.ts'
 export type { OscillatingWeight, OscillationReport } from './oscillation-report.ts'
+export type { StepProfile, StepTrace } from './profile-subject.ts'
+export * from './profile-train.ts'
 export * from './restore-norms.ts'
-export * from './train.ts'
+export { type TrainResult, train } from './train.ts'
 export * from './train-options.ts'
-export * from './train-qat.ts'
+export {
+  type TrainQatOptions,
+  type TrainQatResult,
+  type TrainQuantization,
+  trainQat,
+  trainQatOn,
+} from './train-qat.ts'
 export { stampTraining, TRAINING_KEY, type TrainRecipe } from './train-recipe.ts'
 export type { TrainReport } from './train-report.ts'

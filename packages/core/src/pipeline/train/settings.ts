@@ -33,7 +33,7 @@ export interface TrainSettings {
   readonly epochs: number
 }
 
-const BATCH = 128
+export const BATCH = 128
 /** Learning rates of a batch of 128; other batches in proportion (Goyal et al. 2017, arXiv:1706.02677). */
 const RATES = { scratch: 0.1, tune: 0.02, quantized: 0.01 } as const
 /** Without BatchNormalization on batches, as where it is folded into layers, the loss is that much steeper. */

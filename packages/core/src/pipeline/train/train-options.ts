@@ -4,6 +4,7 @@ import type { NamedRequest } from '../../util/index.ts'
 import type { Data } from '../data.ts'
 import type { RunOptions } from '../run.ts'
 import type { TrainMemory } from './memory.ts'
+import type { StepTrace } from './profile-subject.ts'
 
 export interface TrainOptions extends RunOptions {
   /** Samples with labels, or with what the loss compares with. They are kept in memory. */
@@ -52,6 +53,8 @@ export interface TrainOptions extends RunOptions {
   readonly resume?: boolean
   /** The weights are random: what BatchNormalization remembers says nothing about the data. */
   readonly fromScratch?: boolean
+  /** Measures a step before the first one, with this. */
+  readonly profile?: StepTrace
   /** Memory that samples may take, in bytes. Default 4 GiB. */
   readonly maxBytes?: number
 }

@@ -22,12 +22,13 @@ import { prepareQat } from '../qat/prepare-qat.ts'
 import type { PrepareQatOptions } from '../qat/qat-options.ts'
 import { Run, type RunOptions } from '../run.ts'
 import { type OscillationReport, oscillationReport } from './oscillation-report.ts'
+import { type RunData, readRunData } from './run-data.ts'
 import { settingsFor, type TrainSettings } from './settings.ts'
 import type { Subject } from './subject.ts'
 import type { TrainOptions } from './train-options.ts'
 import { stampTraining } from './train-recipe.ts'
 import type { TrainReport } from './train-report.ts'
-import { type RunData, readRunData, trainSubject } from './train-subject.ts'
+import { trainSubject } from './train-subject.ts'
 
 /** How a network is quantized while it trains: what `prepareQat` takes, but data and seed, which are those of the training. */
 export type TrainQuantization = Omit<PrepareQatOptions, keyof RunOptions | 'calibration' | 'seed'> & {
@@ -62,7 +63,7 @@ export interface TrainQatResult extends ConvertQatResult {
 
 /** How networks with fake-quantizers run: as they are written. */
 const SIMULATE: LoadOptions = { optimization: 'simulate' }
-const CALIBRATION_SAMPLES = 128
+export const CALIBRATION_SAMPLES = 128
 /** Enough for shares of steps, and quick. */
 const COMPARED_SAMPLES = 128
 
@@ -86,11 +87,8 @@ export async function trainQatOn(
   options: TrainQatOptions,
   run: Run,
 ): Promise<TrainQatResult> {
-  const { qfloat, diagnostics } = await prepared(model, data, options, run)
+  const { qfloat, subject, settings, diagnostics } = await preparedSubject(model, data, options, run)
   const watched = oscillationOf(options)
-  const subject = subjectOf(model, qfloat, options, run)
-  const { trainable } = subject
-  const settings = settingsFor('quantized', { model, trainable }, data.data, options, run.diagnostics)
   const { state, inner, report } = await trainSubject(subject, data, settings, options, run)
   const found = await reestimated(withTrained(qfloat, state), data, { settings, options, run })
   const trained = found.qfloat
@@ -110,6 +108,27 @@ export async function trainQatOn(
     },
     diagnostics: [...diagnostics, ...run.diagnostics.list, ...converted.diagnostics],
   }
+}
+
+interface PreparedSubject {
+  readonly qfloat: QFloat
+  readonly subject: WatchedSubject
+  readonly settings: TrainSettings
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/** What is trained, and how, before the first step. */
+export async function preparedSubject(
+  model: Model,
+  data: RunData,
+  options: TrainQatOptions,
+  run: Run,
+): Promise<PreparedSubject> {
+  const { qfloat, diagnostics } = await prepared(model, data, options, run)
+  const subject = subjectOf(model, qfloat, options, run)
+  const { trainable } = subject
+  const settings = settingsFor('quantized', { model, trainable }, data.data, options, run.diagnostics)
+  return { qfloat, subject, settings, diagnostics }
 }
 
 async function prepared(

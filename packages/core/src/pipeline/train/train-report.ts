@@ -1,3 +1,4 @@
+import type { StepProfile } from './profile-subject.ts'
 import type { EpochRecord } from './train-options.ts'
 import type { TrainRecipe } from './train-recipe.ts'
 
@@ -13,5 +14,7 @@ export interface TrainReport {
   readonly steps: number
   /** In training steps, reading data and evaluation left out; of this process, where a run went on. */
   readonly samplesPerSecond: number
+  /** Where the time of a step goes, where that was asked for. */
+  readonly profile?: StepProfile
   readonly recipe: TrainRecipe
 }

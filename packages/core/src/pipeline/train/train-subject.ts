@@ -1,4 +1,3 @@
-import { modelInputs } from '../../engine/index.ts'
 import type { Model, Tensor } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
 import {
@@ -9,17 +8,19 @@ import {
   fit,
   type Metrics,
   TrainingRun,
-  trainingStep,
 } from '../../training/index.ts'
-import { loadTrainingData, type TrainingData } from '../../training-data/index.ts'
+import type { TrainingData } from '../../training-data/index.ts'
 import { problem } from '../../util/index.ts'
-import { type Data, lookAt } from '../data.ts'
+import { lookAt } from '../data.ts'
 import { score } from '../evaluate.ts'
 import { versionsOf } from '../recipe.ts'
 import type { Run } from '../run.ts'
 import { EpochStages } from './epoch-stages.ts'
+import { profileSubject } from './profile-subject.ts'
+import type { RunData } from './run-data.ts'
 import { higherIsBetter, type TrainSettings } from './settings.ts'
 import type { Subject } from './subject.ts'
+import { subjectStep } from './subject-step.ts'
 import type { EpochRecord, TrainOptions } from './train-options.ts'
 import type { TrainRecipe } from './train-recipe.ts'
 import type { TrainReport } from './train-report.ts'
@@ -36,26 +37,6 @@ export interface TrainedSubject {
   readonly report: TrainReport
 }
 
-/** Data of a run, in memory. */
-export interface RunData {
-  readonly data: TrainingData
-  readonly evaluation?: TrainingData
-}
-
-/** Reads what a run trains and is scored on. Both may be read once for several runs. */
-export async function readRunData(model: Model, options: TrainOptions, run: Run): Promise<RunData> {
-  const { seed = 1, augment, maxBytes, evaluation } = options
-  const limits = { ...(maxBytes !== undefined && { maxBytes }), ...run.signal }
-  const read = (stage: string, data: Data, own: object, samples?: number): Promise<TrainingData> =>
-    run.stage(stage, async (progress) => {
-      const dataset = 'samples' in data ? data : await data.open(modelInputs(model), samples)
-      return loadTrainingData(dataset, modelInputs(model), { ...limits, ...own, progress })
-    })
-  const data = await read('read data', options.data, { seed, ...(augment && { augment }) })
-  const scored = evaluation && (await read('read evaluation data', evaluation.data, {}, evaluation.samples))
-  return { data, ...(scored && { evaluation: scored }) }
-}
-
 /** Trains on data that are read already. */
 export async function trainSubject(
   subject: Subject,
@@ -65,9 +46,13 @@ export async function trainSubject(
   run: Run,
 ): Promise<TrainedSubject> {
   const resume = await earlier(options, run)
-  const training = await run.stage('write step', () => loadStep(subject, data.data, settings, options, run))
+  const step = await run.stage('write step', () => subjectStep(subject, data.data, settings, options, run))
+  const profile = options.profile && (await profileSubject(step, data, settings, options.profile, run))
+  const { seed } = settings
+  const training = await run.stage('load step', () => TrainingRun.load(run.engine, step, { seed }))
   try {
-    return await fitted({ subject, ...data, settings, options, run, training, ...(resume && { resume }) })
+    const trained = await fitted({ subject, ...data, settings, options, run, training, ...(resume && { resume }) })
+    return profile ? { ...trained, report: { ...trained.report, profile } } : trained
   } finally {
     await training.release()
   }
@@ -90,7 +75,7 @@ async function fitted(parts: Fitting): Promise<TrainedSubject> {
   const speed = { samplesPerSecond: 0 }
   const batches = batchSource(data, batchSize)
   const own = { ...subject.facts, epochs, ...(teacher && { teacher: structuralHash(teacher) }) }
-  const before = await scoresOf(training.state(), parts)
+  const before = await scoresOf(training.state(), parts, 'before training')
   const onStep = (progress: FitProgress) => {
     stages.step(progress)
     speed.samplesPerSecond = progress.samplesPerSecond
@@ -122,18 +107,21 @@ function evaluation(parts: Fitting, stages: EpochStages, before: Metrics | undef
   return {
     every: settings.stepsPerEpoch,
     async measure(state) {
-      stages.end()
-      return (await scoresOf(state, parts)) ?? {}
+      const about = stages.end()
+      return (await scoresOf(state, parts, about)) ?? {}
     },
     ...(patience !== undefined && metric && { patience, best: { metric, higher: higherIsBetter(metric) } }),
   }
 }
 
-async function scoresOf(state: ReadonlyMap<string, Tensor>, { subject, evaluation, options, run }: Fitting) {
+/** @param about what is scored, for those who watch. */
+async function scoresOf(state: ReadonlyMap<string, Tensor>, parts: Fitting, about: string | undefined) {
+  const { subject, evaluation, options, run } = parts
   if (!evaluation) return undefined
   const { metrics } = options.evaluation ?? {}
   const how = { ...(metrics && { metrics }), ...(subject.load && { load: subject.load }) }
-  const scored = await score(subject.modelWith(state), { ...run.shared, data: evaluation.asDataset(), ...how }, run)
+  const scoring = { ...run.shared, data: evaluation.asDataset(), ...how }
+  const scored = await score(subject.modelWith(state), scoring, run, about)
   return scored.metrics
 }
 
@@ -172,26 +160,6 @@ function bestOf(records: readonly EpochRecord[]): EpochRecord | undefined {
   const sign = higherIsBetter(metric) ? 1 : -1
   const value = ({ metrics }: EpochRecord) => sign * (metrics?.[metric] ?? Number.NEGATIVE_INFINITY)
   return records.reduce((best, record) => (value(record) > value(best) ? record : best))
-}
-
-async function loadStep(
-  { trainable, constraints }: Subject,
-  data: TrainingData,
-  { loss, optimizer, groups, seed, batchSize }: TrainSettings,
-  { clipNorm, ema, accumulate, teacher }: TrainOptions,
-  run: Run,
-): Promise<TrainingRun> {
-  const { feeds } = data.batch(Uint32Array.of(0))
-  const shapes = Object.entries(feeds).map(([name, { dims }]) => [name, [batchSize, ...dims.slice(1)]])
-  const step = trainingStep({
-    ...{ trainable, loss, optimizer, groups, ops: run.ops, shapes: Object.fromEntries(shapes) },
-    ...(clipNorm !== undefined && { clipNorm }),
-    ...(ema && { ema }),
-    ...(accumulate !== undefined && { accumulate }),
-    ...(teacher && { teacher }),
-    ...(constraints && { constraints }),
-  })
-  return TrainingRun.load(run.engine, step, { seed })
 }
 
 /** The checkpoint to go on from. */
