@@ -1,6 +1,6 @@
-import type { Attribute, Shape, Tensor } from '../ir/index.ts'
+import type { Attribute, Shape, Tensor, Value } from '../ir/index.ts'
 import type { OpDef } from '../ops/index.ts'
-import type { QuantParams, QuantSpec, Target } from '../quant/index.ts'
+import type { NodeSink, QuantParams, QuantSpec, Target } from '../quant/index.ts'
 import type { OptionSpec, OptionsOf } from '../util/index.ts'
 
 /** Domain of the operators that fake-quantizers are. */
@@ -87,6 +87,11 @@ export interface FakeQuantizer<O extends object = object> {
   init(cx: QuantizerContext, options: O): QuantizerCall
   /** Scale and zero point that are deployed. `state` holds every input of the call. */
   toParams(spec: QuantSpec, state: QuantizerState, options: O): QuantParams
+  /**
+   * Writes the scale of `toParams` from the inputs of a call, which are initializers, in their shape: what biases are rounded to. Default: the
+   * magnitude of the input `scale`.
+   */
+  writeScale?(sink: NodeSink, inputs: Readonly<Record<string, Value>>, spec: QuantSpec, options: O): Value
   /** Weights that are stored in place of the trained ones, where the rule does more than to round: rounding them by `toParams` deploys them. */
   deployedWeights?(weights: WeightValues, spec: QuantSpec, state: QuantizerState, options: O): Float32Array
 }

@@ -1,4 +1,6 @@
 export * from './define.ts'
 export type { GradientScale, Mask } from './gradient-options.ts'
 export * from './registry.ts'
+export { sizeOfScale } from './scale-nodes.ts'
 export { softRoundingPenalty } from './soft-rounding.ts'
+export { deployedScale } from './uniform-state.ts'

@@ -1,4 +1,4 @@
-import { attribute, Tensor } from '../ir/index.ts'
+import { attribute, Tensor, type Value } from '../ir/index.ts'
 import {
   broadcastable,
   coveredRange,
@@ -8,11 +8,12 @@ import {
   stepsAboutZero,
   withoutHeadroom,
 } from '../quant/index.ts'
-import { roundHalfEven } from '../util/index.ts'
+import { must, roundHalfEven } from '../util/index.ts'
 import { arithmeticOf } from './arithmetic.ts'
 import type { FakeQuantizer, QuantizerCall, QuantizerContext, QuantizerInput, QuantizerState } from './define.ts'
 import { powerOfTwoObstacle } from './learned-step.ts'
 import { PACT_OPS } from './pact-ops.ts'
+import { atLeastMinScale, scalar } from './scale-nodes.ts'
 import { opIn } from './uniform-op.ts'
 import { codeAttributes, numbersOf } from './uniform-state.ts'
 
@@ -41,6 +42,15 @@ export const pact: FakeQuantizer<PactOptions> = {
   obstacle: powerOfTwoObstacle,
   init: (cx, options) => (cx.params.spec.symmetric ? symmetricCall(cx, options) : affineCall(cx, options)),
   toParams: (spec, state) => (state.negative_alpha ? affineParams(spec, state) : symmetricParams(spec, state)),
+  writeScale(sink, { alpha, zero_point, negative_alpha }, planned) {
+    const spec = withoutHeadroom(planned)
+    const top = must(alpha, 'alpha')
+    const over = (span: Value, steps: number) =>
+      atLeastMinScale(sink, sink.op('Div', [span, scalar(sink, 'steps', steps)]))
+    if (!negative_alpha) return over(top, reachOf(spec, zero_point?.constant?.numbers()[0] ?? 0))
+    const bottom = sink.op('Min', [negative_alpha, scalar(sink, 'zero', 0)])
+    return over(sink.op('Sub', [atLeastMinScale(sink, top), bottom]), spec.quantMax - spec.quantMin)
+  },
 }
 
 function symmetricCall(cx: QuantizerContext, { start }: PactOptions): QuantizerCall {

@@ -1,10 +1,12 @@
 import { Tensor } from '../ir/index.ts'
 import { defineOp, type OpDef } from '../ops/index.ts'
 import { broadcastable, MIN_SCALE, type QuantSpec, withoutHeadroom } from '../quant/index.ts'
+import { must } from '../util/index.ts'
 import { ARITHMETICS, type Arithmetic, arithmeticOf } from './arithmetic.ts'
 import { type FakeQuantizer, QAT_DOMAIN } from './define.ts'
 import { type GradientScale, gradientScaleOption, type Mask, maskOption } from './gradient-options.ts'
 import { times } from './gradient-pieces.ts'
+import { atLeastMinScale, scalar } from './scale-nodes.ts'
 import { attributeLine, functionText, gridLines } from './uniform-body.ts'
 import {
   GRADIENT_ATTRIBUTES,
@@ -117,5 +119,10 @@ export const tqt: FakeQuantizer<TqtOptions> = {
     const scales = numbersOf(state, 'log2_scale').map((p) => Math.max(power(p), MIN_SCALE))
     const [zero = 0] = numbersOf(state, 'zero_point')
     return { spec, scale: scales, zeroPoint: scales.map(() => zero) }
+  },
+  writeScale(sink, inputs, _, { scale }) {
+    const log2 = must(inputs.log2_scale, 'log2_scale')
+    const exponent = scale === 'real' ? log2 : sink.op('Ceil', [log2])
+    return atLeastMinScale(sink, sink.op('Pow', [scalar(sink, 'two', 2), exponent]))
   },
 }

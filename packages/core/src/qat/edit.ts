@@ -1,15 +1,14 @@
 import { type Tensor, UniqueNames, valuesByName } from '../ir/index.ts'
 import { groupsOf, type QuantParams } from '../quant/index.ts'
 import { must, problem } from '../util/index.ts'
-import { biasRecords } from './bias-grid.ts'
 import { type QatContext, standardQat } from './context.ts'
 import { deployedParams } from './deploy.ts'
 import { foldedConstants } from './folded.ts'
 import { type Choices, chosen, initialCall, recordOf } from './init-quantizers.ts'
 import { lift } from './lift.ts'
-import { type QFloat, qfloatOf } from './qfloat.ts'
+import type { QFloat } from './qfloat.ts'
 import type { QFloatRecord, QuantizerRecord, RangeObserver, State } from './record.ts'
-import { writeForm } from './write.ts'
+import { writeQFloat } from './write.ts'
 
 /** Which fake-quantizers a change is about: all that fit everything that is said. */
 export interface QuantizerMatch {
@@ -78,14 +77,7 @@ export function replaceQuantizers(
 function rewritten(qfloat: QFloat, quantizers: readonly QuantizerRecord[], cx: QatContext, given?: State): QFloat {
   const { base, state: own } = lift(qfloat, cx.ops)
   const state = given ?? own
-  const { batchNorm, plan, norms } = qfloat.record
-  const record: QFloatRecord = {
-    ...qfloat.record,
-    quantizers,
-    biases: biasRecords({ plan, norms, quantizers, batchNorm }, state, cx),
-    held: heldBy(quantizers, state),
-  }
-  return qfloatOf(writeForm(base, record, state, cx.ops, 'evaluation').model, record)
+  return writeQFloat(base, { ...qfloat.record, quantizers, held: heldBy(quantizers, state) }, state, cx)
 }
 
 /** Parameters that no node reads. */

@@ -1,5 +1,4 @@
 export * from './batch-norm/index.ts'
-export { biasRecords } from './bias-grid.ts'
 export * from './context.ts'
 export * from './deploy.ts'
 export * from './edit.ts'

@@ -22,10 +22,11 @@ export interface NormRecord {
   readonly momentum: number
 }
 
-/** A bias that is rounded to the codes of scale(input) · scale(weight), with the initializers that hold both. */
+/** A bias that is rounded to the codes of scale(input) · scale(weight). */
 export interface BiasRecord {
   readonly layer: string
   readonly value: string
+  /** Groups of fake-quantizers, whose scales these are. */
   readonly input: string
   readonly weight: string
 }

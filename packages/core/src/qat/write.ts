@@ -4,7 +4,9 @@ import type { OpRegistry } from '../ops/index.ts'
 import type { RandomInput } from '../training/index.ts'
 import { must } from '../util/index.ts'
 import { batchNormStrategy, foldRunning, NormSite, type SiteQuantizers } from './batch-norm/index.ts'
-import { writeBiasGrids } from './bias-grid.ts'
+import { biasRecords, writeBiasGrids } from './bias-grid.ts'
+import type { QatContext } from './context.ts'
+import { type QFloat, qfloatOf } from './qfloat.ts'
 import { QuantizerWriter } from './quantizer-writer.ts'
 import type { Form, NormRecord, QFloatRecord, State } from './record.ts'
 
@@ -35,9 +37,16 @@ export function writeForm(base: Model, record: QFloatRecord, state: State, ops: 
     }
   }
   writer.rest(valuesByName(model.graph))
-  if (form === 'evaluation') writeBiasGrids(model.graph, record.biases)
   addFunctionBodies(model, ops)
   return { model, updates, random: writer.random }
+}
+
+/** Writes the form that is evaluated and saved, with biases as they are deployed. The parameters are as in `writeForm`. */
+export function writeQFloat(base: Model, known: Omit<QFloatRecord, 'biases'>, state: State, cx: QatContext): QFloat {
+  const record: QFloatRecord = { ...known, biases: biasRecords(known, state, cx) }
+  const { model } = writeForm(base, record, state, cx.ops, 'evaluation')
+  writeBiasGrids(model.graph, record, cx)
+  return qfloatOf(model, record)
 }
 
 /** The layer and its normalization in a network where both stand. */

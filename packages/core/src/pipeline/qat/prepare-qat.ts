@@ -3,18 +3,15 @@ import type { PassName } from '../../passes/index.ts'
 import {
   type BatchNormStrategy,
   batchNormStrategy,
-  biasRecords,
   type Choices,
   foldedConstants,
   initialQuantizers,
   isQFloat,
   type QFloat,
-  type QFloatRecord,
-  qfloatOf,
   type RangeObserver,
   type Unfolded,
   unfoldNorms,
-  writeForm,
+  writeQFloat,
 } from '../../qat/index.ts'
 import type { Target } from '../../quant/index.ts'
 import { targetAtBits } from '../../targets/index.ts'
@@ -72,13 +69,13 @@ function begin(
   const weights = foldedConstants(base, { batchNorm, norms })
   const initial = initialQuantizers({ plan, params, choices, base, weights }, cx)
   const quantizers = initial.quantizers.map((q) => (q.quantizer.name === 'fixed' ? { ...q, observer } : q))
-  const record: QFloatRecord = {
-    ...{ format: 'fewbit-qfloat', version: 1, target: target.name, scheme: settings.scheme, seed: settings.seed },
+  const { scheme, seed } = settings
+  const record = {
+    ...({ format: 'fewbit-qfloat', version: 1, target: target.name, scheme, seed } as const),
     ...{ batchNorm, plan, norms, quantizers, held: {}, recipe },
-    biases: biasRecords({ plan, norms, quantizers, batchNorm }, initial.state, cx),
     parameters: learnedParameters(base, run.ops),
   }
-  return qfloatOf(writeForm(base, record, initial.state, cx.ops, 'evaluation').model, record)
+  return writeQFloat(base, record, initial.state, cx)
 }
 
 interface Request {
