@@ -102,22 +102,25 @@ describe('convertQat', () => {
     expect(model.metadata.has('fewbit.qfloat')).toBe(false)
   })
 
-  it('begins with a range on both sides of zero where there is a zero point, whatever the tails', async () => {
-    const samples = normalData({ x: [1, 3, 8, 8] }, 24)
-    const tail = must(samples[0]?.x, 'x')
-    const values = Float32Array.from(tail.numbers(), (v, i) => (i === 7 ? -20 : Number(v)))
-    const heavy = memoryData([{ x: tensorLike(tail, values) }, ...samples.slice(1)])
-    for (const name of ['fbgemm', 'snpe'] as const) {
-      const { record, model } = await prepare({
-        ...{ target: name, scheme: 'w4a4', edgeBits: 4, calibration: { data: heavy } },
-      })
-      const input = record.quantizers.find(({ group }) => group === 'x')?.inputs.find((i) => i.name === 'zero_point')
-      const zero = valuesByName(model.graph).get(must(input, 'zero point').initializer)?.constant?.numbers()[0]
-      // Noise about 0: the middle of 0 … 15. LSQ's own scale with −20 at code 0 would have 0 at 15, and nothing above.
-      expect(Number(zero), name).toBeGreaterThan(5)
-      expect(Number(zero), name).toBeLessThan(12)
-    }
-  })
+  it.each([[{ fakeQuantizer: 'lsq' }], [{ preset: 'lsq' }]] as const)(
+    'begins with a range on both sides of zero where there is a zero point, whatever the tails: %o',
+    async (how) => {
+      const samples = normalData({ x: [1, 3, 8, 8] }, 24)
+      const tail = must(samples[0]?.x, 'x')
+      const values = Float32Array.from(tail.numbers(), (v, i) => (i === 7 ? -20 : Number(v)))
+      const heavy = memoryData([{ x: tensorLike(tail, values) }, ...samples.slice(1)])
+      for (const name of ['fbgemm', 'snpe'] as const) {
+        const { record, model } = await prepare({
+          ...{ target: name, scheme: 'w4a4', edgeBits: 4, calibration: { data: heavy }, ...how },
+        })
+        const input = record.quantizers.find(({ group }) => group === 'x')?.inputs.find((i) => i.name === 'zero_point')
+        const zero = valuesByName(model.graph).get(must(input, 'zero point').initializer)?.constant?.numbers()[0]
+        // Noise about 0: the middle of 0 … 15. LSQ's own scale with −20 at code 0 would have 0 at 15, and nothing above.
+        expect(Number(zero), name).toBeGreaterThan(5)
+        expect(Number(zero), name).toBeLessThan(12)
+      }
+    },
+  )
 
   it('takes a backend by its rules at bits that it has no kernels for, says so, and runs the result by them', async () => {
     const prepared = await prepare({ target: 'tensorrt', scheme: 'w4a4' })

@@ -6,7 +6,8 @@ import type { PrepareQatOptions } from './qat-options.ts'
 export interface QatPreset {
   readonly title: string
   readonly options: Pick<PrepareQatOptions, 'fakeQuantizer' | 'scheme' | 'weightObserver' | 'rangeObserver'> & {
-    readonly observer: string
+    /** Default: the fake-quantizer's own. */
+    readonly observer?: string
   }
 }
 
@@ -40,7 +41,7 @@ export const QAT_PRESETS = {
   },
   lsq: {
     title: 'trained scales, from where LSQ begins',
-    options: { fakeQuantizer: 'lsq', observer: 'lsq', weightObserver: 'lsq' },
+    options: { fakeQuantizer: 'lsq' },
   },
 } satisfies Record<string, QatPreset>
 
@@ -61,5 +62,5 @@ export function withPreset(options: PrepareQatOptions): PrepareQatOptions {
   const { preset, ...given } = options
   if (preset === undefined) return given
   const { observer, ...rest } = presetNamed(preset).options
-  return { ...rest, ...given, calibration: { observer, ...given.calibration } }
+  return { ...rest, ...given, calibration: { ...(observer && { observer }), ...given.calibration } }
 }
