@@ -1,3 +1,4 @@
+import { ErrorAccumulator } from '../../analysis/index.ts'
 import { batches, type Feeds, modelInputs, probeModel, type Session } from '../../engine/index.ts'
 import { extract, type Model, type Node, Tensor, type Value, valuesByName } from '../../ir/index.ts'
 import { lift, type QFloat, type QuantizerRecord, withTrained } from '../../qat/index.ts'
@@ -195,10 +196,9 @@ class PartSearch {
     for (const [i, feeds] of inputs.entries()) {
       const own = Object.fromEntries(this.#part.cut.map((name) => [name, must(feeds[name], name)]))
       const out = await session.run({ ...own, ...Object.fromEntries(this.#scales) })
-      sum += cosine(
-        must(wanted[i]?.[this.#part.reference], 'reference').numbers(),
-        must(out[this.#part.output], 'output').numbers(),
-      )
+      const reference = must(wanted[i]?.[this.#part.reference], 'reference').numbers()
+      const output = must(out[this.#part.output], 'output').numbers()
+      sum += new ErrorAccumulator().add(reference, output).result().cosine
     }
     return sum / Math.max(1, inputs.length)
   }
@@ -209,14 +209,3 @@ const scaleOf = ({ inputs }: QuantizerRecord): string =>
     inputs.find(({ name }) => name === 'scale'),
     'scale',
   ).initializer
-
-function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [ab, aa, bb] = [0, 0, 0]
-  for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i] as number, b[i] as number]
-    ab += x * y
-    aa += x * x
-    bb += y * y
-  }
-  return aa === 0 || bb === 0 ? Number(aa === bb) : ab / Math.sqrt(aa * bb)
-}
