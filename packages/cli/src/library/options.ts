@@ -1,5 +1,5 @@
 import { type Diagnostic, FewbitError } from '@fewbit/core'
-import { distance } from 'fastest-levenshtein'
+import { optionHint } from '@fewbit/core/util'
 
 /** The names of all options of a verb. Typed so that one which is missing here does not compile. */
 export type OptionNames<O> = Readonly<Record<keyof O & string, true>>
@@ -25,12 +25,5 @@ function noOptions(path: string, known: OptionNames<object>): Diagnostic {
 function unknownOption(name: string, known: OptionNames<object>, path: string): Diagnostic {
   const option = path ? `${path}.${name}` : name
   const message = `there is no option "${option}"`
-  return { code: 'OPTION_UNKNOWN', level: 'error', message, at: { option }, fix: suggestion(name, Object.keys(known)) }
-}
-
-/** Half of a name may be wrong, but not more than three letters: `sample` is near `samples`, `foo` is near nothing. */
-function suggestion(name: string, known: readonly string[]): string {
-  const scored = known.map((word) => ({ word, far: distance(name.toLowerCase(), word.toLowerCase()) }))
-  const near = scored.filter(({ far }) => far <= Math.min(3, name.length / 2)).sort((a, b) => a.far - b.far)[0]
-  return near ? `did you mean "${near.word}"?` : `known options: ${known.join(', ')}`
+  return { code: 'OPTION_UNKNOWN', level: 'error', message, at: { option }, fix: optionHint(name, Object.keys(known)) }
 }

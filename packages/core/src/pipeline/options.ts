@@ -1,10 +1,9 @@
-import { distance } from 'fastest-levenshtein'
 import { z } from 'zod'
 import { METRICS } from '../analysis/index.ts'
 import type { Observers } from '../observers/index.ts'
 import { DISPATCHES } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
-import { FewbitError } from '../util/index.ts'
+import { FewbitError, optionHint } from '../util/index.ts'
 
 const overrideSchema = (observers: readonly string[]) =>
   z.strictObject({
@@ -90,18 +89,7 @@ function toDiagnostics(issue: z.core.$ZodIssue, known: readonly string[]): Diagn
       level: 'error',
       message: `there is no option "${[path, key].filter(Boolean).join('.')}"`,
       at: { option: key },
-      fix: suggestion(key, known),
+      fix: optionHint(key, known),
     }
   })
-}
-
-function suggestion(key: string, known: readonly string[]): string {
-  const near = closest(key, known)
-  return near ? `did you mean "${near}"?` : `known options: ${known.join(', ')}`
-}
-
-/** The known word within an edit distance of 2 of a mistyped one, if there is one. */
-function closest(word: string, known: readonly string[]): string | undefined {
-  const scored = known.map((k) => ({ k, d: distance(word.toLowerCase(), k.toLowerCase()) })).sort((a, b) => a.d - b.d)
-  return scored[0] && scored[0].d <= 2 ? scored[0].k : undefined
 }

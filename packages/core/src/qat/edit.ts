@@ -1,6 +1,6 @@
 import { type Tensor, UniqueNames, valuesByName } from '../ir/index.ts'
 import { groupsOf, type QuantParams } from '../quant/index.ts'
-import { must, problem } from '../util/index.ts'
+import { must, problem, wildcard } from '../util/index.ts'
 import { type QatContext, standardQat } from './context.ts'
 import { deployedParams } from './deploy.ts'
 import { foldedConstants } from './folded.ts'
@@ -114,11 +114,6 @@ function noMatch(name: QuantizerMatch['name'], role: QuantizerMatch['role']) {
     at: { option: 'match' },
     fix: 'name a quantized value, or a node that reads one; * stands for any text',
   })
-}
-
-function wildcard(text: string): RegExp {
-  const literal = text.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-  return new RegExp(`^${literal.join('.*')}$`)
 }
 
 function refuseObservers(quantizers: readonly QuantizerRecord[]): void {

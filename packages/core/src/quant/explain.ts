@@ -1,5 +1,4 @@
-import { distance } from 'fastest-levenshtein'
-import { problem } from '../util/index.ts'
+import { nearestNames, problem } from '../util/index.ts'
 import type { NodePlan, ParamsTable, QuantPlan, TensorPlan } from './plan.ts'
 import { sourceText, specText } from './plan-text.ts'
 import type { QuantParams } from './spec.ts'
@@ -85,11 +84,8 @@ function paramsText({ scale, zeroPoint }: QuantParams): string {
 }
 
 function unknownNode(plan: QuantPlan, name: string) {
-  const near = plan.nodes
-    .map((n) => ({ name: n.node, edits: distance(n.node.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.edits - b.edits)
-    .slice(0, 3)
-    .map((n) => `"${n.name}"`)
+  const names = plan.nodes.map(({ node }) => node)
+  const near = nearestNames(name, names, { most: 3, within: Number.POSITIVE_INFINITY }).map((node) => `"${node}"`)
   return problem('NODE_UNKNOWN', `the model has no node "${name}"`, {
     at: { node: name },
     ...(near.length > 0 ? { fix: `did you mean ${near.join(' or ')}?` } : {}),

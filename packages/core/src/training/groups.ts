@@ -1,3 +1,4 @@
+import { wildcard } from '../util/index.ts'
 import type { Parameter } from './trainable.ts'
 
 /** Parameters that are treated in a way of their own. JSON. Where several fit, each property is that of the first that has it. */
@@ -24,7 +25,4 @@ export function settingsOf(parameter: Parameter, groups: readonly ParameterGroup
   return Object.assign({}, ...fitting.toReversed())
 }
 
-export function matches(pattern: string, name: string): boolean {
-  const literal = pattern.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-  return new RegExp(`^${literal.join('.*')}$`).test(name)
-}
+export const matches = (pattern: string, name: string): boolean => wildcard(pattern).test(name)

@@ -1,4 +1,4 @@
-import { problem } from '../util/index.ts'
+import { problem, wildcard } from '../util/index.ts'
 
 /** Patterns of names in a file, and what they are called in the model: `{ 'module.*': '*', 'linear.*': 'fc.*' }`. */
 export type NameMap = Readonly<Record<string, string>>
@@ -17,7 +17,7 @@ export function renamer(map: NameMap): (name: string) => string {
         fix: 'write no more * on the right side than on the left one',
       })
     }
-    return { pattern: new RegExp(`^${from.map(literally).join('(.*?)')}$`, 's'), into }
+    return { pattern: wildcard(pattern), into }
   })
   return (name) => {
     for (const { pattern, into } of rules) {
@@ -27,5 +27,3 @@ export function renamer(map: NameMap): (name: string) => string {
     return name
   }
 }
-
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
