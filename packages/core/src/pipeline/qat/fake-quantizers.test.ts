@@ -5,10 +5,8 @@ import { FAKE_QUANTIZERS, type FakeQuantizerName, qatOps } from '../../fake-quan
 import { parseModel, Tensor } from '../../ir/index.ts'
 import { defaultOps } from '../../ops/index.ts'
 import { qatTrainable, withTrained } from '../../qat/index.ts'
-import { TARGETS } from '../../targets/index.ts'
 import { mse, sgd, TrainingRun, trainingStep } from '../../training/index.ts'
 import { type FewbitError, must, rng } from '../../util/index.ts'
-import { targetAtBits } from '../bench-qat/index.ts'
 import { convertQat } from './convert-qat.ts'
 import { prepareQat } from './prepare-qat.ts'
 
@@ -78,15 +76,13 @@ describe('biases of 32 bits', () => {
     ['pact', 'snpe'],
     ['lsq', 'snpe'],
   ] as const)('are rounded to the scales of %s, as on %s at 4 bits', async (fakeQuantizer, name) => {
-    const { target, beyond } = targetAtBits(TARGETS[name], 'w4a4')
-    const shared = { engine, extensions: beyond ? [{ name: 'bits', targets: [target] }] : [] }
     const qfloat = await prepareQat(network, {
-      ...{ ...shared, target: target.name, scheme: 'w4a4', edgeBits: 4, smallLayers: 'integer', fakeQuantizer },
+      ...{ engine, target: name, scheme: 'w4a4', edgeBits: 4, smallLayers: 'integer', fakeQuantizer },
       ...{ weightQuantizer: fakeQuantizer === 'pact' ? 'lsq' : fakeQuantizer, calibration: { data } },
     })
     expect(qfloat.record.biases.map(({ layer }) => layer)).toEqual(['a', 'c'])
     const trained = withTrained(qfloat, await trainedState(qatTrainable(qfloat)))
-    const { conversion } = await convertQat(trained, { ...shared, data, tensors: true })
+    const { conversion } = await convertQat(trained, { engine, data, tensors: true })
     for (const { value, equal } of [...must(conversion, 'c').outputs, ...must(conversion?.tensors, 't')]) {
       expect(equal, value).toBeGreaterThanOrEqual(0.999)
     }
