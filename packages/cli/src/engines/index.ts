@@ -16,7 +16,8 @@ const integers = Object.fromEntries(
     `integer:${scheme.name}`,
     {
       summary: `${scheme.title}, in whole numbers`,
-      open: async () => ({ engine: integerEngine(scheme, nodeEngine()) }),
+      // What simulates a backend by float nodes runs in whole numbers as well.
+      open: async () => ({ engine: integerEngine(scheme, nodeEngine()), load: { optimization: 'all' } }),
     },
   ]),
 )

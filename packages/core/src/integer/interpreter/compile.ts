@@ -3,7 +3,7 @@ import { defaultOps, type OpRegistry } from '../../ops/index.ts'
 import { inferShapes } from '../../passes/index.ts'
 import { codesOf, type Requantizer, requantizerOf } from '../quantizers.ts'
 import { codesOfTensor, gridOf, isCodeType, sameGrid } from './codes.ts'
-import { Islands } from './islands.ts'
+import { Islands, isWeightDequantizer } from './islands.ts'
 import { type Built, LAYERS, type Operand } from './layers/index.ts'
 import type { Coded, FloatNode, IntegerNetwork, Step } from './network.ts'
 import { pairsFromNodes } from './pairs-from-nodes.ts'
@@ -47,11 +47,11 @@ class Compiler {
   }
 
   #visit(node: Node): void {
+    // Islands that read weights take them along.
+    if (isWeightDequantizer(node) && !this.#model.graph.isOutput(node.outputs[0] as Value)) return
     const reason = this.#reasonOrStep(node)
     if (reason === undefined) return
-    if (!isWeightDequantizer(node)) {
-      this.#floats.push({ node: node.name, opType: node.opType, reason })
-    }
+    this.#floats.push({ node: node.name, opType: node.opType, reason })
     this.#islands.add(node)
   }
 
@@ -148,8 +148,6 @@ class Compiler {
 }
 
 const typeOf = (value: Value): string | undefined => (value.type?.kind === 'tensor' ? value.type.dtype : undefined)
-
-const isWeightDequantizer = (node: Node): boolean => node.opType === 'DequantizeLinear' && !!node.inputs[0]?.constant
 
 const gridOfFirst = (operands: readonly Operand[]): Grid | undefined =>
   operands.flatMap((operand) => (operand.kind === 'codes' ? [operand.grid] : []))[0]

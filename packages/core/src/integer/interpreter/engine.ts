@@ -1,7 +1,5 @@
 import type { Engine, Feeds, LoadOptions, ModelSource, Session, SessionValue } from '../../engine/index.ts'
-import { asTensor, cloneModel, type Model, readModel, type Value } from '../../ir/index.ts'
-import { defaultOps } from '../../ops/index.ts'
-import { inferShapes } from '../../passes/infer-shapes.ts'
+import { asTensor, type Graph, type Model, type Node, readModel, type Value } from '../../ir/index.ts'
 import { problem } from '../../util/index.ts'
 import { compileIntegers } from './compile.ts'
 import { IntegerSession } from './run.ts'
@@ -9,7 +7,7 @@ import type { Scheme } from './scheme.ts'
 
 /**
  * The arithmetic of one kind of hardware as an engine. Quantized networks run in whole numbers, what has no integer kernel and networks without
- * quantizers on the given engine in float.
+ * quantizers on the given engine in float. Files with integer operators are refused (ENGINE_LOAD).
  */
 export function integerEngine(scheme: Scheme, float: Engine): Engine {
   const { capabilities, version } = float
@@ -23,20 +21,39 @@ export function integerEngine(scheme: Scheme, float: Engine): Engine {
 
 async function load(scheme: Scheme, float: Engine, source: ModelSource, options: LoadOptions): Promise<Session> {
   if ('path' in source) throw noPath(source.path)
-  const model = source instanceof Uint8Array ? readModel(source) : cloneModel(source)
-  const quantizes = [...model.graph.nodes].some((node) => node.opType === 'QuantizeLinear')
-  if (options.optimization === 'simulate' || !quantizes) return float.load(model, options)
-  inferShapes(model, { ops: defaultOps })
-  const session = await IntegerSession.open(compileIntegers(model, scheme), { engine: float })
-  return new OnIntegers(model, session)
+  // Kernels in integers are an optimization of what the file says.
+  if ((options.optimization ?? 'all') !== 'all') return float.load(source, options)
+  const model = source instanceof Uint8Array ? modelOf(source) : source
+  const fused = [...model.graph.nodes].find(isIntegerOperator)
+  if (fused) throw inIntegerForm(fused)
+  const network = compileIntegers(model, scheme)
+  if (network.steps.every(({ kind }) => kind === 'island')) return float.load(model, options)
+  return new OnIntegers(network.graph, await IntegerSession.open(network, { engine: float }))
 }
+
+function modelOf(bytes: Uint8Array): Model {
+  try {
+    return readModel(bytes)
+  } catch (error) {
+    throw problem('ENGINE_LOAD', 'these bytes are no model', {}, error)
+  }
+}
+
+/** They would run on the engine for floats, in its arithmetic and not in this one. */
+const isIntegerOperator = ({ opType }: Node): boolean => /^(?:QLinear|QGemm|ConvInteger|MatMulInteger)/.test(opType)
+
+const inIntegerForm = ({ name, qualifiedType }: Node) =>
+  problem('ENGINE_LOAD', `${qualifiedType} has an arithmetic of its own`, {
+    at: { node: name },
+    fix: 'hand over the form of the network with QuantizeLinear and DequantizeLinear',
+  })
 
 class OnIntegers implements Session {
   readonly inputs: readonly SessionValue[]
   readonly outputs: readonly SessionValue[]
   readonly #session: IntegerSession
 
-  constructor({ graph }: Model, session: IntegerSession) {
+  constructor(graph: Graph, session: IntegerSession) {
     this.inputs = graph.inputs.filter((value) => !value.constant).map(describe)
     this.outputs = graph.outputs.map(describe)
     this.#session = session

@@ -2,6 +2,11 @@ import type { Graph, Node, Value } from '../../ir/index.ts'
 import { dependencies } from '../../ir/index.ts'
 import type { Coded, Step } from './network.ts'
 
+export const isWeightDequantizer = ({ opType, inputs }: Node): boolean =>
+  opType === 'DequantizeLinear' && !!inputs[0]?.constant
+
+const isWeight = ({ producer }: Value): boolean => producer !== null && isWeightDequantizer(producer)
+
 /** Gathers nodes that run in float until somebody reads what they make. */
 export class Islands {
   readonly #graph: Graph
@@ -32,7 +37,7 @@ export class Islands {
     const makes = nodes.flatMap((node) => node.outputs.filter((v): v is Value => v !== null && this.#isSeen(v, nodes)))
     if (makes.length === 0) return []
     const read = new Set(nodes.flatMap((node) => [...dependencies(node)]))
-    const reads = [...read].filter((v) => !made.has(v) && !this.#graph.initializers.has(v))
+    const reads = [...read].filter((v) => !made.has(v) && !this.#graph.initializers.has(v) && !isWeight(v))
     return [...reads.flatMap((value) => this.#real(value)), { kind: 'island', nodes, reads, makes }]
   }
 
