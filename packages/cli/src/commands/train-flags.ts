@@ -1,6 +1,6 @@
 import { METRICS } from '@fewbit/core/analysis'
 import { FAKE_QUANTIZERS } from '@fewbit/core/fake-quantizers'
-import { QAT_PRESETS, type QatPresetName } from '@fewbit/core/pipeline'
+import { FLOAT_BATCH_NORMS, QAT_PRESETS, type QatPresetName } from '@fewbit/core/pipeline'
 import { BATCH_NORM_STRATEGIES } from '@fewbit/core/qat'
 import { LOSSES, OPTIMIZERS, SCHEDULES } from '@fewbit/core/training'
 import { AUGMENTATIONS } from '@fewbit/core/training-data'
@@ -97,9 +97,10 @@ function withCourseFlags(command: Command): void {
     .option('--ema <decay>', 'evaluate and write moving averages of the weights', decay)
     .option('--freeze <name>', 'weights that do not change, such as conv1.*; may be repeated', collect)
     .addOption(
-      new Option('--batch-norm <strategy>', 'what BatchNormalization does; the last ones are for --qat').choices([
-        ...new Set(['batch', 'fixed', ...Object.keys(BATCH_NORM_STRATEGIES)]),
-      ]),
+      new Option(
+        '--batch-norm <strategy>',
+        'what BatchNormalization does; restore puts it back where it is folded; those after it are for --qat',
+      ).choices([...new Set([...FLOAT_BATCH_NORMS, ...Object.keys(BATCH_NORM_STRATEGIES)])]),
     )
     .option('--early-stop <n>', 'end when so many epochs were no better, and keep the best', positiveInteger)
 }

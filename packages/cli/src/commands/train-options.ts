@@ -1,5 +1,11 @@
 import type { Model } from '@fewbit/core/ir'
-import type { TrainOptions, TrainQatOptions, TrainQuantization } from '@fewbit/core/pipeline'
+import {
+  FLOAT_BATCH_NORMS,
+  type FloatBatchNorm,
+  type TrainOptions,
+  type TrainQatOptions,
+  type TrainQuantization,
+} from '@fewbit/core/pipeline'
 import { type BatchNormName, parseOscillation } from '@fewbit/core/qat'
 import { parseLoss, parseOptimizer, parseSchedule } from '@fewbit/core/training'
 import { parseAugmentations } from '@fewbit/core/training-data'
@@ -63,10 +69,10 @@ const given = <T extends object>(values: T): Given<T> =>
 /** @throws FewbitError QAT_BATCH_NORM for a strategy of the other kind of training. */
 export function floatBatchNorm({ batchNorm }: TrainFlags): Pick<TrainOptions, 'batchNorm'> {
   if (batchNorm === undefined) return {}
-  if (batchNorm === 'batch' || batchNorm === 'fixed') return { batchNorm }
+  if (isFloatBatchNorm(batchNorm)) return { batchNorm }
   throw problem('QAT_BATCH_NORM', `"${batchNorm}" is for training with fake-quantizers`, {
     at: { option: 'batch-norm' },
-    fix: 'add --qat, or choose batch or fixed',
+    fix: `add --qat, or choose one of ${FLOAT_BATCH_NORMS.join(', ')}`,
   })
 }
 
@@ -114,11 +120,20 @@ export function refuseQatCourse(flags: TrainFlags): void {
 
 type QatCourse = Pick<TrainQatOptions, 'oscillation' | 'reestimateBatches'>
 
+const QAT_BATCH_NORM_FIX: Record<FloatBatchNorm, string> = {
+  batch: 'leave it out',
+  fixed: 'choose freeze',
+  restore: 'put it back in a float run first: fewbit train model.onnx --batch-norm restore …',
+}
+
+const isFloatBatchNorm = (name: string): name is FloatBatchNorm =>
+  FLOAT_BATCH_NORMS.some((strategy) => strategy === name)
+
 function qatBatchNorm(name: string): BatchNormName {
-  if (name !== 'batch' && name !== 'fixed') return name as BatchNormName
+  if (!isFloatBatchNorm(name)) return name as BatchNormName
   throw problem('QAT_BATCH_NORM', `"${name}" is for training without fake-quantizers`, {
     at: { option: 'batch-norm' },
-    fix: name === 'fixed' ? 'choose freeze' : 'leave it out',
+    fix: QAT_BATCH_NORM_FIX[name],
   })
 }
 

@@ -5,7 +5,7 @@ import { profiledSamples, profileSubject, type StepProfile, type StepTrace } fro
 import { readRunData } from './run-data.ts'
 import { settingsFor } from './settings.ts'
 import { subjectStep } from './subject-step.ts'
-import { floatSubject } from './train.ts'
+import { floatTask } from './train.ts'
 import type { TrainOptions } from './train-options.ts'
 import { CALIBRATION_SAMPLES, preparedSubject, type TrainQatOptions } from './train-qat.ts'
 
@@ -27,8 +27,7 @@ export interface TrainProfile {
 export async function profileTrain(model: Model, options: TrainOptions & Traced): Promise<TrainProfile> {
   const run = new Run(options)
   const { evaluation: _, ...course } = options
-  const subject = floatSubject(model, options, run)
-  const data = await readRunData(model, course, run, profiledSamples(model, options))
+  const { subject, data } = await floatTask(model, course, run, profiledSamples(model, options))
   const settings = settingsFor('tune', { model, trainable: subject.trainable }, data.data, options, run.diagnostics)
   const step = await run.stage('write step', () => subjectStep(subject, data.data, settings, options, run))
   const profile = await profileSubject(step, data, settings, options.profile, run)

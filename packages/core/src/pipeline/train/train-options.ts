@@ -35,8 +35,11 @@ export interface TrainOptions extends RunOptions {
   readonly clipNorm?: number
   /** Evaluates and gives back moving averages of the parameters. */
   readonly ema?: Ema
-  /** What BatchNormalization works on: the statistics of each batch (default), or those that it has. */
-  readonly batchNorm?: 'batch' | 'fixed'
+  /**
+   * What BatchNormalization works on: the statistics of each batch (default), or those that it has. `restore` first puts it back where it was
+   * folded into convolutions, as `restoreNorms` does; the result keeps it.
+   */
+  readonly batchNorm?: FloatBatchNorm
   /** What is done to pictures, another way in each epoch. */
   readonly augment?: readonly NamedRequest[]
   /** Whose outputs the loss may compare with. Same inputs. */
@@ -58,6 +61,9 @@ export interface TrainOptions extends RunOptions {
   /** Memory that samples may take, in bytes. Default 4 GiB. */
   readonly maxBytes?: number
 }
+
+export const FLOAT_BATCH_NORMS = ['batch', 'fixed', 'restore'] as const
+export type FloatBatchNorm = (typeof FLOAT_BATCH_NORMS)[number]
 
 export interface TrainEvaluation {
   readonly data: Data

@@ -5,6 +5,7 @@ import type { Model } from '../../ir/index.ts'
 import { cosineDecay, sgd } from '../../training/index.ts'
 import type { FewbitError } from '../../util/index.ts'
 import { evaluate } from '../evaluate.ts'
+import { optimize } from '../optimize.ts'
 import type { TrainMemory } from './memory.ts'
 import { network, pictures } from './small-task.fixture.ts'
 import { train } from './train.ts'
@@ -102,6 +103,24 @@ describe('train', () => {
     const rest = await train(network(), { ...run, memory: { ...memory, save: async () => {} }, resume: true })
     expect(rest.report.history).toEqual(whole.report.history)
     expect(rest.report.before).toEqual(whole.report.before)
+    expect(weightsOf(rest.model)).toEqual(weightsOf(whole.model))
+  })
+
+  it('says where BatchNormalization is folded away, and puts it back on request, stopped or not', async () => {
+    const { model: folded } = await optimize(network(), { engine })
+    const plain = await train(folded, { ...options(), epochs: 1, lr: 0.01 })
+    expect(plain.diagnostics.map(({ code }) => code)).toContain('TRAIN_NORMS')
+    const run: TrainOptions = { ...manyOptions(), batchNorm: 'restore' }
+    const whole = await train(folded, run)
+    expect(whole.diagnostics.find(({ code }) => code === 'TRAIN_NORMS')?.message).toMatch(/^1 convolution/)
+    // The network begins where it was.
+    expect(whole.report.before).toEqual(plain.report.before)
+    const norm = [...whole.model.graph.nodes].find(({ opType }) => opType === 'BatchNormalization')
+    const inference = await evaluate(whole.model, { engine, data: pictures(60, 2) })
+    expect(norm && inference.metrics.top1).toBe(whole.report.after?.top1)
+    const { memory, signal } = stoppingMemory(2)
+    expect(await codeOf(train(folded, { ...run, memory, signal }))).not.toBe('no error')
+    const rest = await train(folded, { ...run, memory: { ...memory, save: async () => {} }, resume: true })
     expect(weightsOf(rest.model)).toEqual(weightsOf(whole.model))
   })
 
