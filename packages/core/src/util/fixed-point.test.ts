@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest'
 import {
   dividedBy,
   multiplyByQuantizedMultiplier,
+  multiplyByReducedMultiplier,
   multiplyRoundingOnce,
   quantizeMultiplier,
+  reducedMultiplier,
   roundingDivideByPot,
   saturatingRoundingDoublingHighMul,
 } from './fixed-point.ts'
@@ -134,5 +136,27 @@ describe('fixed-point products without big integers', () => {
       }),
       { numRuns: 3000 },
     )
+  })
+})
+
+describe('sums of 64 bits', () => {
+  /** `MultiplyByQuantizedMultiplier(int64_t x, …)` of TensorFlow Lite's common.h, in bigint. */
+  function reference(x: bigint, multiplier: bigint, shift: number): bigint {
+    const reduced = multiplier < 0x7fff0000n ? (multiplier + (1n << 15n)) >> 16n : 0x7fffn
+    const total = BigInt(15 - shift)
+    return (x * reduced + (1n << (total - 1n))) >> total
+  }
+
+  it('by 16 bits of the multiplier', () => {
+    const sum = fc.bigInt({ min: -(1n << 46n), max: 1n << 46n })
+    const multiplier = fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 })
+    fc.assert(
+      fc.property(sum, multiplier, fc.integer({ min: -31, max: 7 }), (x, m, shift) => {
+        const want = Number(reference(x, BigInt(m), shift))
+        expect(multiplyByReducedMultiplier(Number(x), { multiplier: m, shift })).toBe(want)
+      }),
+    )
+    // Just below 1 the upper bits do not round up to 2^15.
+    expect(reducedMultiplier(2 ** 31 - 1)).toBe(2 ** 15 - 1)
   })
 })

@@ -68,6 +68,21 @@ export function multiplyRoundingOnce(x: number, { multiplier, shift }: Quantized
   return Math.floor((x * high + Math.floor((x * low) / Q15) + 2 ** (total - 16)) / 2 ** (total - 15))
 }
 
+/** The upper 16 bits of a multiplier of 31, rounded. */
+export const reducedMultiplier = (multiplier: number): number =>
+  Math.min(2 ** 15 - 1, Math.floor((multiplier + Q15) / Q16))
+
+/**
+ * x · multiplier · 2^(shift − 31) for sums of 64 bits: by the upper 16 bits of the multiplier, rounded once, halves up.
+ * @param x below 2^47.
+ */
+export function multiplyByReducedMultiplier(x: number, { multiplier, shift }: QuantizedMultiplier): number {
+  const [reduced, total] = [reducedMultiplier(multiplier), 15 - shift]
+  const product = x * reduced
+  if (Math.abs(product) < 2 ** 52) return Math.floor((product + 2 ** (total - 1)) / 2 ** total)
+  return Number((BigInt(x) * BigInt(reduced) + (1n << BigInt(total - 1))) >> BigInt(total))
+}
+
 /** A multiplier for sums of n elements that makes means of them: 2^k · multiplier / n cut off, with the greatest 2^k up to n. */
 export function dividedBy({ multiplier, shift }: QuantizedMultiplier, n: number): QuantizedMultiplier {
   const k = Math.min(Math.floor(Math.log2(n)), 32, 31 + shift)

@@ -1,5 +1,5 @@
+import { intervalOf } from './interval.ts'
 import { saturableShare } from './kernels/saturating.ts'
-import type { SumFacts } from './layers/index.ts'
 import type { IntegerNetwork } from './network.ts'
 
 /** How far the sums of one layer can go, for any input. */
@@ -10,7 +10,7 @@ export interface SumBound {
   readonly terms: number
   readonly lowest: number
   readonly highest: number
-  /** Bits between the farthest sum and the end of int32; below 0 a sum can wrap. */
+  /** Bits between the farthest sum and the end of int32; below 0 a sum can wrap, but of 16-bit data, which are added in 64 bits then. */
   readonly headroomBits: number
   /** Share of neighbouring weights whose products with unsigned codes can saturate 16 bits, where codes have 8 bits. */
   readonly saturablePairs?: number
@@ -31,25 +31,4 @@ export function sumBounds({ steps }: IntegerNetwork): SumBound[] {
     const { name, opType } = step.node
     return [{ node: name, opType, terms, lowest, highest, headroomBits: Math.log2(2 ** 31 / farthest), ...pairs }]
   })
-}
-
-/** Over all channels; sums of raw codes and the folded bias are those of centred codes and the bias, modulo 2^32. */
-function intervalOf({ weights, terms, stride, channels, input, plainBias }: SumFacts): {
-  lowest: number
-  highest: number
-} {
-  const [low, high] = [input.min - input.zeroPoint, input.max - input.zeroPoint]
-  let [lowest, highest] = [0, 0]
-  for (let c = 0; c < channels; c++) {
-    let [positive, negative] = [0, 0]
-    for (let k = 0; k < terms; k++) {
-      const w = weights[c * stride + k] as number
-      if (w > 0) positive += w
-      else negative += w
-    }
-    const bias = plainBias[c] as number
-    lowest = Math.min(lowest, bias + low * positive + high * negative)
-    highest = Math.max(highest, bias + high * positive + low * negative)
-  }
-  return { lowest, highest }
 }

@@ -6,7 +6,7 @@ import { gatherPatches } from '../kernels/patches.ts'
 import { type Window2, type WindowAxis, windowOf } from '../window.ts'
 import type { BuildLayer, Built, Site } from './layer.ts'
 import { type Output, outputOf } from './requantize.ts'
-import { weightRows } from './rows.ts'
+import { dotsOf, weightRows } from './rows.ts'
 import { stretched, transposedWindow } from './transposed.ts'
 import { constantWeights, convLayout, type Prepared, prepareWeights } from './weights.ts'
 
@@ -109,7 +109,7 @@ function convolveGroup({ x, window, layer, n, g, plane, out, kernels }: GroupJob
     const mark = kernels.mark()
     const rows = kernels.rows(count, facts.terms)
     gatherPatches(patches, first, rows)
-    const sums = kernels.dots(weights, rows, facts.order)
+    const sums = dotsOf(facts, weights, rows, kernels)
     for (let c = 0; c < channels; c++) {
       const channel = g * channels + c
       const to = (n * facts.channels + channel) * plane + first

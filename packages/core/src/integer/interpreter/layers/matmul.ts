@@ -6,6 +6,7 @@ import { broadcastDims, offsetsOf } from './broadcast.ts'
 import type { BuildLayer, Site } from './layer.ts'
 import { clamped } from './requantize.ts'
 import { copyRows } from './rows.ts'
+import { wideDots } from './wide-sums.ts'
 
 /** MatMul of two activations, or with a constant of more than two axes: both operands less their zero points. */
 export function matmulOfActivations(site: Site): ReturnType<BuildLayer> {
@@ -28,6 +29,9 @@ export function matmulOfActivations(site: Site): ReturnType<BuildLayer> {
 }
 
 const fits = ({ min, max, zeroPoint }: Grid): boolean => min - zeroPoint >= -32768 && max - zeroPoint <= 32767
+
+/** The farthest that a code is from the zero point. */
+const reach = ({ min, max, zeroPoint }: Grid): number => Math.max(max - zeroPoint, zeroPoint - min)
 
 function converter({ node, scheme, result }: Site, input: Grid, weight: Grid): Requantize | string {
   const sums: SumSite = { opType: node.opType, depthwise: false, channels: 1, input, weightScales: [weight.scale] }
@@ -68,7 +72,7 @@ function product({ x, y, a, b, convert, site }: Job, kernels: Kernels): CodeTens
     for (let p = 0; p < k; p++) {
       for (let j = 0; j < n; j++) to[j * columns.stride + p] = (y.codes[start + p * n + j] as number) - b.zeroPoint
     }
-    const sums = kernels.dots(rows, columns)
+    const sums = reach(a) * reach(b) * k < 2 ** 31 ? kernels.dots(rows, columns) : wideDots(rows, columns, kernels)
     for (let p = 0; p < m * n; p++) out[i * m * n + p] = convert(sums[p] as number, 0)
     kernels.release(mark)
   }

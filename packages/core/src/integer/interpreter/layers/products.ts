@@ -5,7 +5,7 @@ import { type Kernels, paddedLength } from '../kernels/kernels.ts'
 import type { BuildLayer, Site } from './layer.ts'
 import { matmulOfActivations } from './matmul.ts'
 import { type Output, outputOf } from './requantize.ts'
-import { copyRows, weightRows } from './rows.ts'
+import { copyRows, dotsOf, weightRows } from './rows.ts'
 import { constantWeights, type Prepared, prepareWeights, type WeightLayout } from './weights.ts'
 
 /** Elements of the data that are held at a time. */
@@ -71,7 +71,7 @@ function multiply(x: CodeTensor, { facts, output, dtype }: Product, kernels: Ker
     const mark = kernels.mark()
     const rows = kernels.rows(Math.min(block, count - first), terms)
     copyRows(x, first * terms, terms, facts.shift, rows)
-    const sums = kernels.dots(rows, weights, facts.order)
+    const sums = dotsOf(facts, rows, weights, kernels)
     for (let i = 0; i < rows.count; i++) {
       const [from, to] = [i * channels, (first + i) * channels]
       for (let c = 0; c < channels; c++) out[to + c] = output.convert(sums[from + c] as number, c)

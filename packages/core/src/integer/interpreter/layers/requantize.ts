@@ -23,7 +23,7 @@ export function outputOf(site: Site, facts: Prepared, depthwise = false): Output
   const requantize = result ? scheme.sums(sums, result.grid) : scheme.real?.(sums)
   if (!requantize) return 'its sums are not requantized, and this arithmetic has no kernel that hands over real values'
   if (typeof requantize === 'string') return requantize
-  const biased = withBias(requantize, facts)
+  const biased = facts.wideBias ? withWideBias(requantize, facts, facts.wideBias) : withBias(requantize, facts)
   if (!result) return { make: (length) => new Float32Array(length), convert: biased }
   return { make: (length) => newCodes(result.grid.dtype, length), convert: clamped(biased, result) }
 }
@@ -32,6 +32,12 @@ function withBias(requantize: Requantize, { bias, fractions }: Prepared): Requan
   if (!fractions) return (sum, c) => requantize((sum + (bias[c] as number)) | 0, c)
   const f = Math.fround
   return (sum, c) => requantize(f(f((sum + (bias[c] as number)) | 0) + (fractions[c] as number)), c)
+}
+
+function withWideBias(requantize: Requantize, { fractions }: Prepared, bias: Float64Array): Requantize {
+  if (!fractions) return (sum, c) => requantize(sum + (bias[c] as number), c)
+  const f = Math.fround
+  return (sum, c) => requantize(f(f(sum + (bias[c] as number)) + (fractions[c] as number)), c)
 }
 
 export const clamped =

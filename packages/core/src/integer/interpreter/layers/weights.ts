@@ -2,9 +2,11 @@ import type { Node, Value } from '../../../ir/index.ts'
 import { intAttribute } from '../../../passes/index.ts'
 import { integerRange, must, roundHalfEven } from '../../../util/index.ts'
 import { type Codes, codesOf } from '../../quantizers.ts'
+import { intervalOf, leavesInt32 } from '../interval.ts'
 import { paddedLength } from '../kernels/kernels.ts'
 import { channelsLast } from '../kernels/saturating.ts'
 import type { Grid, Scheme } from '../scheme.ts'
+import { is16 } from '../schemes/reduced-sums.ts'
 import type { SumFacts } from './layer.ts'
 
 /** Where the weights of a layer stand in their tensor. */
@@ -40,6 +42,8 @@ export const shiftOf = ({ dtype }: Grid): number => (dtype === 'uint16' ? 32768 
 /** Weights as rows and the bias that takes the input's zero point along; sums of raw codes start from it. */
 export interface Prepared extends SumFacts {
   readonly scales: ArrayLike<number>
+  /** The same bias for sums that may leave int32: given where those of 16-bit data are not proven to stay within. */
+  readonly wideBias?: Float64Array
   /** What is left of a bias that is not rounded, in steps of the sum. */
   readonly fractions?: Float32Array
   readonly notes: readonly string[]
@@ -76,26 +80,16 @@ export function prepareWeights(
   const steps = biasInSteps(bias, { channels, scale, input, scheme })
   if (typeof steps === 'string') return steps
   const shift = shiftOf(input)
-  const folded = Int32Array.from(sums, (sum, c) => wrap((steps.whole[c] as number) - (input.zeroPoint - shift) * sum))
+  const folded = Float64Array.from(sums, (sum, c) => (steps.whole[c] as number) - (input.zeroPoint - shift) * sum)
   // Depthwise kernels multiply in 32 bits.
   const inPairs = /^u?int8$/.test(input.dtype) && terms > layout.area
   const order = inPairs ? { order: channelsLast(terms, layout.area) } : {}
   const rest = steps.fractions ? { fractions: steps.fractions } : {}
   const plainBias = steps.whole
-  return {
-    weights,
-    terms,
-    stride,
-    channels,
-    bias: folded,
-    plainBias,
-    input,
-    shift,
-    scales: scale,
-    notes: steps.notes,
-    ...order,
-    ...rest,
-  }
+  const wrapped = Int32Array.from(folded, wrap)
+  const facts = { weights, terms, stride, channels, bias: wrapped, plainBias, input, shift }
+  const wide = is16(input) && leavesInt32(intervalOf(facts)) ? { wideBias: folded } : {}
+  return { ...facts, scales: scale, notes: steps.notes, ...order, ...rest, ...wide }
 }
 
 /** Modulo 2^32: where the whole sum fits, what was folded may wrap on the way. */
