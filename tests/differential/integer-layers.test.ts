@@ -261,6 +261,12 @@ describe('layers without an integer kernel in ONNX Runtime equal its float opera
     })
     await fc.assert(property, { ...RUNS, numRuns: 10 })
   })
+
+  it('GlobalMaxPool', async () => {
+    const net = new LayerNet()
+    const data = net.data([2, 3, 4, 5], randomCodes([2, 3, 4, 5], 'uint8', 5), x)
+    await expectExact(net.result(net.b.op('GlobalMaxPool', [data]), x))
+  })
 })
 
 describe('layers that only move codes equal ONNX Runtime', () => {
@@ -282,6 +288,8 @@ describe('layers that only move codes equal ONNX Runtime', () => {
     Unsqueeze: (n, v) => n.b.op('Unsqueeze', [v, shape(n, [0, -1])]),
     Expand: (n, v) =>
       n.b.op('Expand', [n.b.op('Slice', [v, shape(n, [0]), shape(n, [1]), shape(n, [1])]), shape(n, [2, 5, 4, 6])]),
+    Split: (n, v) => n.b.ops('Split', [v, shape(n, [1, 4, 3])], { axis: attribute.int(1) }, { outputs: 3 })[1] as Value,
+    'Split, equal parts': (n, v) => n.b.ops('Split', [v], { axis: attribute.int(-1) }, { outputs: 2 })[1] as Value,
     Pad: (n, v) => n.b.op('Pad', [v, shape(n, [0, 1, 0, 2, 0, 0, 3, -1])]),
     MaxPool: (n, v) =>
       n.b.op('MaxPool', [v], {
@@ -296,5 +304,41 @@ describe('layers that only move codes equal ONNX Runtime', () => {
     const net = new LayerNet()
     const data = net.data(S, randomCodes(S, 'uint8', 7), x)
     await expectSame(net.result((MOVES[name] as (typeof MOVES)[string])(net, data), x))
+  })
+
+  const coordinates = ['half_pixel', 'asymmetric', 'align_corners', 'pytorch_half_pixel']
+  const nearest = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil']
+  const rules = coordinates.flatMap((where) => nearest.map((which) => [where, which] as const))
+
+  it.each(rules)('Resize to the nearest: %s, %s', async (where, which) => {
+    const attributes = {
+      coordinate_transformation_mode: attribute.string(where),
+      nearest_mode: attribute.string(which),
+    }
+    // Sizes that are no multiples, larger, smaller and one; scales.
+    for (const size of [
+      [2, 8, 9, 5],
+      [2, 8, 8, 12],
+      [2, 8, 1, 3],
+      [1, 1, 2.5, 0.7],
+    ] as const) {
+      const net = new LayerNet()
+      const data = net.data(S, randomCodes(S, 'uint8', 7), x)
+      const given = size[2] === 2.5 ? [net.b.constant('scales', Tensor.float32([4], size))] : [null, shape(net, size)]
+      await expectSame(net.result(net.b.op('Resize', [data, null, ...given], attributes), x))
+    }
+  })
+})
+
+describe('weights of four bits', () => {
+  it.each(['int4', 'uint4'] as const)('%s, exact in float', async (dtype) => {
+    const grid: GridOf = { dtype: 'uint8', scale: 2 ** -5, zero: 77 }
+    const net = new LayerNet(21)
+    const data = net.data([2, 5, 6, 7], randomCodes([2, 5, 6, 7], 'uint8', 3), grid)
+    const low = dtype === 'int4' ? 8 : 0
+    const codes = weightCodes([4, 5, 3, 3], 4).map((code) => ((code + 127) & 15) - low)
+    const w = net.constant(dtype, [4, 5, 3, 3], codes, [2 ** -3, 2 ** -4, 2 ** -5, 2 ** -3])
+    const y = net.result(net.b.op('Conv', [data, w], { pads: ints([1, 1, 1, 1]) }), { ...grid, scale: 2 ** -1 })
+    expect(await y.integerValues(SCHEMES.fbgemm)).toEqual((await y.engineValues()).values)
   })
 })

@@ -25,7 +25,12 @@ const engine = nodeEngine({ threads: 1 })
 export class LayerNet {
   readonly b = new GraphBuilder(new Graph('layer'))
   readonly feeds: Record<string, Tensor> = {}
+  readonly #opset: number
   #inputs = 0
+
+  constructor(opset = 17) {
+    this.#opset = opset
+  }
 
   #parameters({ dtype, scale, zero }: GridOf): Value[] {
     const at = (name: string, tensor: Tensor) => this.b.constant(name, tensor)
@@ -79,7 +84,7 @@ export class LayerNet {
 
   model(): Model {
     const model = new Model(this.b.graph)
-    model.opsets.set('', 17)
+    model.opsets.set('', this.#opset)
     model.irVersion = 10
     return model
   }

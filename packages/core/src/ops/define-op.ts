@@ -111,6 +111,8 @@ export interface OpDef<S extends AttrSchema = AttrSchema> extends OpSignature<S>
     [inputs: readonly (Tensor | undefined)[], attrs: AttrValues<S>],
     readonly Tensor[] | Promise<readonly Tensor[]>
   >
+  /** One element of output 0 from one element of input 0 in float64, for operators that are a function of it. */
+  readonly scalar: Facet<[attrs: AttrValues<S>], (x: number) => number>
   /** Axis of output channels in the weight input, e.g. 0 for Conv, 1 for ConvTranspose; may depend on attributes. */
   readonly weightChannelAxis: Facet<[attrs: AttrValues<S>, weightRank: number], number>
 }
@@ -148,6 +150,7 @@ export function defineOp<const S extends AttrSchema>(init: OpInit<S>): OpDef<S> 
     body: undefined,
     lower: undefined,
     evaluate: undefined,
+    scalar: undefined,
     weightChannelAxis: undefined,
     ...init,
   }

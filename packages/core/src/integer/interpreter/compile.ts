@@ -1,10 +1,10 @@
 import { cloneModel, type Model, type Node, type Value } from '../../ir/index.ts'
-import { defaultOps, type OpRegistry } from '../../ops/index.ts'
+import { defaultOps, type OpRegistry, readAttrs, versionIn } from '../../ops/index.ts'
 import { inferShapes } from '../../passes/index.ts'
 import { codesOf, type Requantizer, requantizerOf } from '../quantizers.ts'
 import { codesOfTensor, gridOf, isCodeType, sameGrid } from './codes.ts'
 import { Islands, isWeightDequantizer } from './islands.ts'
-import { type Built, LAYERS, type Operand } from './layers/index.ts'
+import { type Built, LAYERS, type Operand, unary } from './layers/index.ts'
 import type { Coded, FloatNode, IntegerNetwork, Step } from './network.ts'
 import { pairsFromNodes } from './pairs-from-nodes.ts'
 import { nodesTakenIn, resultOf } from './results.ts'
@@ -19,12 +19,13 @@ export function compileIntegers(quantized: Model, scheme: Scheme, ops: OpRegistr
   const model = cloneModel(quantized)
   inferShapes(model, { ops })
   pairsFromNodes(model)
-  return new Compiler(model, scheme).network()
+  return new Compiler(model, scheme, ops).network()
 }
 
 class Compiler {
   readonly #model: Model
   readonly #scheme: Scheme
+  readonly #ops: OpRegistry
   readonly #steps: Step[] = []
   readonly #floats: FloatNode[] = []
   readonly #islands: Islands
@@ -32,9 +33,10 @@ class Compiler {
   readonly #coded = new Map<Value, Coded>()
   readonly #takenIn = new Set<Node>()
 
-  constructor(model: Model, scheme: Scheme) {
+  constructor(model: Model, scheme: Scheme, ops: OpRegistry) {
     this.#model = model
     this.#scheme = scheme
+    this.#ops = ops
     this.#islands = new Islands(model.graph, this.#coded)
   }
 
@@ -59,17 +61,24 @@ class Compiler {
   #reasonOrStep(node: Node): string | undefined {
     if (node.opType === 'QuantizeLinear') return this.#quantize(node)
     if (node.opType === 'DequantizeLinear') return this.#dequantize(node)
-    const build = node.domain === '' ? LAYERS[node.opType] : undefined
+    const real = this.#realOf(node)
+    const build = (node.domain === '' ? LAYERS[node.opType] : undefined) ?? (real && unary)
     if (!build) return `nothing runs ${node.qualifiedType} in integers`
     const operands = node.inputs.map((value) => this.#operand(value))
     const requantizer = requantizerOf(node)
     const result = requantizer && resultOf(requantizer, this.#scheme.rounding)
     const declined = this.#scheme.declines?.(node.opType, result?.grid ?? gridOfFirst(operands))
     if (declined) return declined
-    const built = build({ node, operands, result, requantizer, scheme: this.#scheme, opset: this.#model.opset() })
+    const [scheme, opset] = [this.#scheme, this.#model.opset()]
+    const built = build({ node, operands, result, requantizer, scheme, opset, real })
     if (typeof built === 'string') return built
-    this.#layer(node, built, operands, result && requantizer)
+    for (const each of 'run' in built ? [built] : built) this.#layer(node, each, operands, result && requantizer)
     return undefined
+  }
+
+  #realOf(node: Node): ((x: number) => number) | undefined {
+    const def = this.#ops.of(node)
+    return def?.scalar?.(readAttrs(def, node, versionIn(def, this.#model) ?? def.since[0] ?? 1))
   }
 
   #layer(node: Node, built: Built, operands: readonly Operand[], requantizer: Requantizer | undefined): void {
@@ -77,7 +86,7 @@ class Compiler {
     this.#ready(reads)
     const takes = built.makes === 'result' && requantizer ? nodesTakenIn(requantizer) : []
     for (const taken of takes) this.#takenIn.add(taken)
-    const makes = (takes.at(-1) ?? node).outputs[0] as Value
+    const makes = (takes.at(-1) ?? node).outputs[takes.length > 0 ? 0 : (built.output ?? 0)] as Value
     const grid = gridMade(built, operands, requantizer)
     if (grid) this.#coded.set(makes, { slot: makes, grid })
     const nodes = [node, ...takes].map(({ name }) => name)

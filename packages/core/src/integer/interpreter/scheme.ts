@@ -29,9 +29,12 @@ export interface PairSite {
 
 export interface UnarySite {
   readonly opType: string
+  /** Numbers only; of a PRelu `alpha`, and `slope` and `slopeScale` where its slope is codes. */
   readonly attributes: Readonly<Record<string, number>>
   readonly input: Grid
   readonly output: Grid
+  /** The operator on one real number, in float64; undefined for Relu and Clip, which cut codes. */
+  readonly real: ((x: number) => number) | undefined
 }
 
 export interface MeanSite {

@@ -62,6 +62,57 @@ describe('ties of sums', () => {
   })
 })
 
+describe('what LiteRT 2.3.0 gives for every code, by its own kernels', () => {
+  const clamp = (code: number): number => Math.max(-128, Math.min(127, code))
+  const hardSwish = (x: number): number => x * Math.max(0, Math.min(1, x / 6 + 0.5))
+  const leakyRelu = (x: number): number => (x >= 0 ? x : Math.fround(0.1) * x)
+  const below = [-124, -117, -110, -103, -95, -88, -81, -74, -67, -59, -52].map((code) => [code, -1] as const)
+
+  // Where fixed point is not the exact value rounded, and by how much.
+  it.each([
+    ['HardSwish', hardSwish, grid(0.0313725508749485, -1), grid(0.017156800255179405, -106), [[12, -1]]],
+    ['HardSwish', hardSwish, grid(0.016470588743686676, -49), grid(0.012627450749278069, -99), []],
+    ['HardSwish', hardSwish, grid(0.03019607812166214, 104), grid(0.0031633866019546986, -9), [[122, 1]]],
+    ['LeakyRelu', leakyRelu, grid(0.016470588743686676, -49), grid(0.011882353574037552, -117), below],
+    ['Tanh', Math.tanh, grid(0.016470588743686676, -49), grid(0.0078125), []],
+  ] as const)('%s', (opType, real, input, output, exceptions) => {
+    const attributes: Record<string, number> = opType === 'LeakyRelu' ? { alpha: 0.1 } : {}
+    const code = SCHEMES.tflite.unary?.({ opType, attributes, input, output, real })
+    const off = new Map<number, number>(exceptions)
+    for (let x = -128; x < 128; x++) {
+      const value = real((x - input.zeroPoint) * input.scale) / output.scale
+      const rounded = clamp(Math.sign(value) * Math.round(Math.abs(value)) + output.zeroPoint)
+      expect({ x, y: clamp(code?.(x) ?? Number.NaN) }).toEqual({ x, y: rounded + (off.get(x) ?? 0) })
+    }
+  })
+
+  it('has no HardSwish for results on finer steps than its kernel takes', () => {
+    const site = { opType: 'HardSwish', attributes: {}, real: hardSwish, input: grid(0.5), output: grid(0.001) }
+    expect(SCHEMES.tflite.unary?.(site)).toBeUndefined()
+  })
+})
+
+describe('a PRelu whose slope is codes', () => {
+  it('multiplies codes before it scales them', () => {
+    // −7 · −3 = 21 steps of 0.5 · 0.25 / 1 = 2.625.
+    const attributes = { alpha: -0.75, slope: -3, slopeScale: 0.25 }
+    const site = { opType: 'PRelu', attributes, real: undefined, input: grid(0.5), output: grid(1, 4) }
+    const code = SCHEMES.tflite.unary?.(site)
+    expect([-7, 8].map((x) => code?.(x))).toEqual([7, 8])
+  })
+})
+
+describe('sums of 16-bit data in fixed point', () => {
+  it('take 16 bits of the multiplier, and more than 32 of the sum', () => {
+    const wide: Grid = { dtype: 'int16', scale: 1, zeroPoint: 0, min: -32768, max: 32767 }
+    const code = SCHEMES.tflite.sums(site(0.7 * 2 ** -20, { input: wide }), wide)
+    if (typeof code === 'string') throw new Error(code)
+    // 0.7 is 22938 / 2^15 in 16 bits, which is 1.4e-5 too much.
+    expect(code(2 ** 34, 0)).toBe(Math.floor((2 ** 34 * 22938) / 2 ** 35 + 0.5))
+    expect(code(-(2 ** 34), 0)).toBe(Math.floor((-(2 ** 34) * 22938) / 2 ** 35 + 0.5))
+  })
+})
+
 describe('schemes that only shift', () => {
   it('refuse scales whose ratio is no power of two', () => {
     expect(SCHEMES.pot.sums(site(0.3), grid(1))).toMatch(/no power of two/)

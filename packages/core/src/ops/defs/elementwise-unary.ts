@@ -3,6 +3,7 @@ import { float, int, string } from '../attrs.ts'
 import type { AttrSchema, OpDef } from '../define-op.ts'
 import { defineOp } from '../define-op.ts'
 import { unaryGrad } from '../grads/unary.ts'
+import { unaryScalar } from '../scalars/unary.ts'
 import { type ElementRule, elementRule } from '../shared/arithmetic.ts'
 import { likeInput, likeInputOf } from '../shared/rules.ts'
 import type { QuantTraits, Trait } from '../traits.ts'
@@ -21,7 +22,8 @@ function unary(type: string, since: readonly number[], row: Unary = {}): OpDef {
   const { attrs = {}, traits = [], range, elements, infer = likeInput, quantizable = true } = row
   const roles: QuantTraits['roles'] = quantizable ? ['activation'] : []
   const quant = { roles, traits: ['elementwise' as const, ...traits], ...(range && { fixedRange: range }) }
-  return defineOp({ type, since, inputs: ['X'], outputs: ['Y'], attrs, infer, elements, grad: unaryGrad(type), quant })
+  const [grad, scalar] = [unaryGrad(type), unaryScalar(type)]
+  return defineOp({ type, since, inputs: ['X'], outputs: ['Y'], attrs, infer, elements, grad, scalar, quant })
 }
 
 const exact = (f: (x: number) => number): ElementRule => elementRule(f, 1)

@@ -27,19 +27,35 @@ const NEAREST: Readonly<Record<string, (x: number) => number>> = {
   ceil: Math.ceil,
 }
 
+/**
+ * For each output along one axis, the input that it copies in mode `nearest`.
+ * @returns undefined for rules that nothing here knows.
+ */
+export function nearestSources(
+  { coordinates, nearest }: Pick<Resampling, 'coordinates' | 'nearest'>,
+  from: number,
+  to: number,
+  scale: number,
+): Int32Array | undefined {
+  const [position, round] = [COORDINATES[coordinates], NEAREST[nearest]]
+  if (!position || !round) return undefined
+  return Int32Array.from({ length: to }, (_, o) => Math.min(Math.max(round(position(o, scale, from, to)), 0), from - 1))
+}
+
 export const isResamplingMode = ({ mode, coordinates, nearest }: Resampling): boolean =>
   coordinates in COORDINATES && (mode === 'linear' || mode === 'cubic' || (mode === 'nearest' && nearest in NEAREST))
 
 /** The matrix [to, from] by which Resize maps one axis, row by row. */
 export function resamplingMatrix(how: Resampling, from: number, to: number, scale: number): Float64Array {
   const matrix = new Float64Array(to * from)
+  const nearest = how.mode === 'nearest' ? nearestSources(how, from, to, scale) : undefined
   const limit = (x: number) => Math.min(Math.max(x, 0), from - 1)
   for (let o = 0; o < to; o++) {
     const at = COORDINATES[how.coordinates]?.(o, scale, from, to) ?? o
     const add = (i: number, weight: number) => {
       matrix[o * from + i] = (matrix[o * from + i] ?? 0) + weight
     }
-    if (how.mode === 'nearest') add(limit(NEAREST[how.nearest]?.(at) ?? at), 1)
+    if (nearest) add(nearest[o] ?? o, 1)
     else if (how.mode === 'cubic') for (const [i, weight] of cubicTaps(how, at, from)) add(limit(i), weight)
     else {
       const low = Math.floor(limit(at))

@@ -28,6 +28,8 @@ export interface Site {
   readonly scheme: Scheme
   /** Version of the operators. */
   readonly opset: number
+  /** The operator on one real number, where it is a function of one. */
+  readonly real: ((x: number) => number) | undefined
 }
 
 /** Runs on what changes from run to run, in the order of `Layer.reads`. */
@@ -40,6 +42,8 @@ export interface Built {
   readonly run: RunLayer
   /** Of the result: `input` where codes stay as they are. */
   readonly makes: 'result' | 'input' | 'real'
+  /** Which of the node's outputs it makes; the first by default. */
+  readonly output?: number
   /** For bounds of sums, and for what is told of the layer. */
   readonly sums?: SumFacts
   readonly notes?: readonly string[]
@@ -63,5 +67,5 @@ export interface SumFacts {
   readonly order?: PairOrder
 }
 
-/** A builder gives a layer, or the reason why the node has none. */
-export type BuildLayer = (site: Site) => Built | string
+/** A builder gives a layer, or one for each output, or the reason why the node has none. */
+export type BuildLayer = (site: Site) => Built | readonly Built[] | string

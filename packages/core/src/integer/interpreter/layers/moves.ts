@@ -22,7 +22,8 @@ const mover =
     return { reads: [0], makes: 'input', run: ([x]) => run(x as CodeTensor) }
   }
 
-const strides = (dims: readonly number[]): number[] => dims.map((_, i) => sizeOf(dims.slice(i + 1)))
+/** Elements from one index to the next along each axis. */
+export const strides = (dims: readonly number[]): number[] => dims.map((_, i) => sizeOf(dims.slice(i + 1)))
 
 /** Elements picked by a walk over the input. */
 export function picked(x: CodeTensor, dims: readonly number[], places: Int32Array): CodeTensor {

@@ -1,6 +1,6 @@
 import type { Node } from '../../../ir/index.ts'
 import { intAttribute, intsAttribute } from '../../../passes/index.ts'
-import { type CodeTensor, newCodes } from '../codes.ts'
+import { type CodeTensor, newCodes, sizeOf } from '../codes.ts'
 import type { Average, Grid } from '../scheme.ts'
 import { type Window2, type WindowAxis, windowOf } from '../window.ts'
 import type { BuildLayer, Operand, Result } from './layer.ts'
@@ -31,6 +31,23 @@ export const maxPool: BuildLayer = ({ node, operands }) => {
         return max
       }),
   }
+}
+
+export const globalMaxPool: BuildLayer = ({ operands }) => {
+  if (!dataOf(operands[0])) return 'its data are not codes'
+  return { reads: [0], makes: 'input', run: ([x]) => greatest(x as CodeTensor) }
+}
+
+function greatest({ dims, codes, dtype }: CodeTensor): CodeTensor {
+  const [batch = 1, channels = 1, ...spatial] = dims
+  const out = newCodes(dtype, batch * channels)
+  const area = sizeOf(spatial)
+  for (let c = 0; c < out.length; c++) {
+    let most = codes[c * area] as number
+    for (let i = 1; i < area; i++) most = Math.max(most, codes[c * area + i] as number)
+    out[c] = most
+  }
+  return { dims: [batch, channels, ...spatial.map(() => 1)], codes: out, dtype }
 }
 
 export const averagePool: BuildLayer = ({ node, operands, result, scheme }) => {

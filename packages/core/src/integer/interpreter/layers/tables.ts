@@ -1,7 +1,11 @@
+import type { Node } from '../../../ir/index.ts'
+import { clipBounds } from '../../../passes/index.ts'
 import { type CodeArray, type CodeTensor, newCodes } from '../codes.ts'
-import type { Grid, UnarySite } from '../scheme.ts'
+import type { Grid, Scheme } from '../scheme.ts'
+import { quantizer } from '../schemes/real-values.ts'
 import { numbersOf } from './attributes.ts'
 import type { BuildLayer, Result } from './layer.ts'
+import { dataOf } from './pools.ts'
 
 /** A result for each code, from the lowest on. */
 export interface Table {
@@ -24,13 +28,24 @@ export function lookUp({ dims, codes }: CodeTensor, { codes: table, lowest, dtyp
 }
 
 /** Any operator of one operand: a table over its codes. */
-export const unary: BuildLayer = ({ node, operands, result, scheme }) => {
-  const [x] = operands
-  if (x?.kind !== 'codes' || x.constant) return 'its data are not codes'
+export const unary: BuildLayer = ({ node, operands, result, scheme, real }) => {
+  const x = dataOf(operands[0])
+  if (!x) return 'its data are not codes'
   if (!result) return 'its result is not requantized'
-  const site: UnarySite = { opType: node.opType, attributes: numbersOf(node), input: x.grid, output: result.grid }
-  const code = scheme.unary?.(site)
+  const cuts = node.opType === 'Relu' || node.opType === 'Clip'
+  const range = cuts ? rangeOf(node, result, scheme) : result
+  if (!range) return 'its bounds are computed while the model runs'
+  const site = { opType: node.opType, attributes: numbersOf(node), input: x.grid, output: result.grid }
+  const code = scheme.unary?.({ ...site, real: cuts ? undefined : real })
   if (!code) return `this arithmetic has no kernel for ${node.opType}`
-  const table = tableOf(x.grid, result, code)
+  const table = tableOf(x.grid, range, code)
   return { reads: [0], makes: 'result', run: ([data]) => lookUp(data as CodeTensor, table) }
+}
+
+/** Codes that a Relu or Clip leaves, and what it takes in behind it. */
+function rangeOf(node: Node, { grid, min, max }: Result, { rounding }: Scheme): Result | undefined {
+  const bounds = clipBounds(node)
+  if (!bounds) return undefined
+  const code = quantizer(grid, rounding)
+  return { grid, min: Math.max(min, code(bounds.lo)), max: Math.min(max, code(bounds.hi)) }
 }

@@ -42,9 +42,8 @@ export const fbgemm: Scheme = {
     const [real, inverse] = [dequantizer(from), f(1 / to.scale)]
     return (x) => roundHalfEven(f(real(x) * inverse)) + to.zeroPoint
   },
-  unary({ opType, input, output }) {
-    const [real, inverse] = [dequantizer(input), f(1 / output.scale)]
-    if (opType === 'Relu' || opType === 'Clip') return (x) => roundHalfEven(f(real(x) * inverse)) + output.zeroPoint
-    return undefined
+  unary({ input, output, real = (x) => x }) {
+    const [value, inverse] = [dequantizer(input), f(1 / output.scale)]
+    return (x) => roundHalfEven(f(f(real(value(x))) * inverse)) + output.zeroPoint
   },
 }

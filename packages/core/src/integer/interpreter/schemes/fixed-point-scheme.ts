@@ -1,6 +1,8 @@
 import { dividedBy, quantizeMultiplier, roundHalfAway } from '../../../util/index.ts'
 import type { Average, Combine, Grid, MeanSite, PairSite, Requantize, Scheme, SumSite, UnarySite } from '../scheme.ts'
+import { hardSwish } from './hard-swish.ts'
 import { dequantizer } from './real-values.ts'
+import { is16, reducedSums } from './reduced-sums.ts'
 
 const f = Math.fround
 
@@ -33,7 +35,7 @@ export function fixedPointScheme(parts: FixedPointParts): Scheme {
     source,
     rounding: 'half-away',
     bias: 'int32',
-    sums: (site, output) => sumsOf(parts, site, output),
+    sums: (site, output) => (is16(site.input) ? reducedSums(site, output) : sumsOf(parts, site, output)),
     add: (site, sign) => addOf(multiply, site, sign),
     mul({ a, b, output }) {
       const scaled = multiply((a.scale * b.scale) / output.scale, 'scalar')
@@ -120,18 +122,23 @@ const REAL: Readonly<Record<string, (x: number) => number>> = {
   Tanh: Math.tanh,
 }
 
-function unaryOf(
-  multiply: Multiply,
-  { opType, attributes, input, output }: UnarySite,
-): ((code: number) => number) | undefined {
-  const real = REAL[opType]
-  if (real) return tableCode(real, input, output)
-  if (opType === 'LeakyRelu') {
-    const positive = rescaled(multiply, input, output)
-    const negative = multiply((input.scale * f(attributes.alpha ?? 0.01)) / output.scale, 'scalar')
-    return (code) => (code >= input.zeroPoint ? positive(code) : negative(code - input.zeroPoint) + output.zeroPoint)
+function unaryOf(multiply: Multiply, site: UnarySite): ((code: number) => number) | undefined {
+  const { opType, input, output } = site
+  if (opType === 'LeakyRelu' || opType === 'PRelu') return leakyRelu(multiply, site)
+  if (opType === 'HardSwish') return hardSwish(site)
+  const real = REAL[opType] ?? site.real
+  return real ? tableCode(real, input, output) : rescaled(multiply, input, output)
+}
+
+/** Negative codes by a factor that takes the slope along, or times the slope's code; float32 quotients. */
+function leakyRelu(multiply: Multiply, { attributes, input, output }: UnarySite): (code: number) => number {
+  const { alpha = 0.01, slope = Math.sign(alpha), slopeScale = Math.abs(alpha) } = attributes
+  const positive = multiply(f(input.scale / output.scale), 'scalar')
+  const negative = multiply(f(f(input.scale * f(slopeScale)) / output.scale), 'scalar')
+  return (code) => {
+    const x = code - input.zeroPoint
+    return (x >= 0 ? positive(x) : negative(x * slope)) + output.zeroPoint
   }
-  return opType === 'Relu' || opType === 'Clip' ? rescaled(multiply, input, output) : undefined
 }
 
 /** Float functions as tables: values by one over the step, halves away from zero. */

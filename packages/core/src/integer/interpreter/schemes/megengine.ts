@@ -39,10 +39,8 @@ export const megengine: Scheme = {
     const real = dequantizer(from)
     return (x) => roundHalfAway(f(real(x) / to.scale)) + to.zeroPoint
   },
-  unary({ opType, input, output }) {
-    const real = dequantizer(input)
-    if (opType === 'Relu' || opType === 'Clip')
-      return (x) => roundHalfAway(f(real(x) / output.scale)) + output.zeroPoint
-    return undefined
+  unary({ input, output, real = (x) => x }) {
+    const value = dequantizer(input)
+    return (x) => roundHalfAway(f(f(real(value(x))) / output.scale)) + output.zeroPoint
   },
 }

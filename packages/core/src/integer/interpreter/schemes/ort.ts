@@ -7,30 +7,17 @@ import { clamp, dequantizer, quantizer } from './real-values.ts'
 
 const f = Math.fround
 
-/** Kernels for operators of one operand. */
+/** Operators of one operand whose float32 arithmetic is not that of a float64 formula rounded once. */
 const TABLES: Readonly<Record<string, (x: number, attributes: Readonly<Record<string, number>>) => number>> = {
   Sigmoid: logistic,
-  LeakyRelu: (x, { alpha = 0.01 }) => (x >= 0 ? x : f(f(alpha) * x)),
+  HardSigmoid: (x, { alpha = 0.2, beta = 0.5 }) => hardSigmoid(x, f(alpha), f(beta)),
+  HardSwish: (x) => x * hardSigmoid(x, f(1 / 6), 0.5),
 }
 
-/** Operators whose result ONNX Runtime requantizes in a kernel of its own. */
-const KERNELS: ReadonlySet<string> = new Set([
-  ...['Conv', 'Gemm', 'MatMul', 'Add', 'Mul', 'AveragePool', 'GlobalAveragePool', 'Sigmoid', 'LeakyRelu', 'Softmax'],
-  ...[
-    'Concat',
-    'MaxPool',
-    'Reshape',
-    'Flatten',
-    'Squeeze',
-    'Unsqueeze',
-    'Transpose',
-    'Slice',
-    'Split',
-    'Gather',
-    'Expand',
-  ],
-  ...['DepthToSpace', 'Resize', 'Identity', 'Dropout', 'Pad', 'SpaceToDepth'],
-])
+const hardSigmoid = (x: number, alpha: number, beta: number): number => Math.max(0, Math.min(1, f(f(alpha * x) + beta)))
+
+/** Operators with a kernel here that ONNX Runtime runs in float all the same. Tables and moves give the codes of its float operators. */
+const FLOAT: ReadonlySet<string> = new Set(['ConvTranspose', 'Sub', 'ReduceMean'])
 
 /** ONNX Runtime's integer kernels for processors, as MLAS computes them. */
 export const ort: Scheme = {
@@ -41,7 +28,7 @@ export const ort: Scheme = {
   rounding: 'half-even',
   bias: 'int32',
   declines(opType, output) {
-    if (!KERNELS.has(opType)) return `ONNX Runtime has no integer kernel for ${opType}`
+    if (FLOAT.has(opType)) return `ONNX Runtime has no integer kernel for ${opType}`
     return output && !/^u?int8$/.test(output.dtype)
       ? `ONNX Runtime has no integer kernel for ${output.dtype}`
       : undefined
@@ -65,10 +52,11 @@ export const ort: Scheme = {
     const [real, code] = [dequantizer(from), quantizer(to)]
     return (x) => code(real(x))
   },
-  unary({ opType, attributes, input, output }) {
-    const apply = TABLES[opType]
-    const [real, code] = [dequantizer(input), quantizer(output)]
-    return apply && ((x) => code(apply(real(x), attributes)))
+  unary({ opType, attributes, input, output, real }) {
+    const [value, code] = [dequantizer(input), quantizer(output)]
+    if (opType === 'Relu' || opType === 'Clip') return (x) => code(value(x))
+    const apply = TABLES[opType] ?? real
+    return apply && ((x) => code(f(apply(value(x), attributes))))
   },
   softmax: softmaxOf,
 }

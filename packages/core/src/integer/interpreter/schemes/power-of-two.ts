@@ -1,5 +1,6 @@
 import { ROUND, type RoundingMode } from '../../../util/index.ts'
-import type { Scheme } from '../scheme.ts'
+import type { Grid, Scheme } from '../scheme.ts'
+import { dequantizer, quantizer } from './real-values.ts'
 
 /** Exponent of a ratio of scales, or undefined where it is no power of two. */
 function exponentOf(ratio: number): number | undefined {
@@ -8,6 +9,15 @@ function exponentOf(ratio: number): number | undefined {
 }
 
 const NOT_POWER = 'the ratio of its scales is no power of two, and this arithmetic only shifts'
+
+/** A table may hold any function. */
+function tableCode(
+  real: (x: number) => number,
+  { input, output, rounding }: { input: Grid; output: Grid; rounding: RoundingMode },
+): (code: number) => number {
+  const [value, code] = [dequantizer(input), quantizer(output, rounding)]
+  return (x) => code(Math.fround(real(value(x))))
+}
 
 /**
  * Accelerators that only shift: sums of codes by a power of two, rounded once. Scales have to be powers of two, and zero points are 0
@@ -63,8 +73,8 @@ function powerOfTwo(name: string, rounding: RoundingMode, title: string, source:
       const ratio = from.scale / to.scale
       return (code) => round((code - from.zeroPoint) * ratio, 0) + to.zeroPoint
     },
-    unary({ opType, input, output }) {
-      if (opType !== 'Relu' && opType !== 'Clip') return undefined
+    unary({ input, output, real }) {
+      if (real) return tableCode(real, { input, output, rounding })
       const scaled = shifted(input.scale / output.scale, output.zeroPoint)
       return typeof scaled === 'string' ? undefined : (x) => scaled(x - input.zeroPoint)
     },
