@@ -19,6 +19,9 @@ function pictures(count: number, seed: number): Uint8Array {
   return npz({ x: { dtype: 'uint8', shape: [count, 8, 8, 3], data }, y })
 }
 
+const bytes = (count: number, seed: number) =>
+  Uint8Array.from({ length: count }, (_, i) => (i * 7919 + seed * 104729 + (i % 13) * (i % 17) * 31) % 256)
+
 beforeAll(async () => {
   await saveModel(smallCnn(), at('small.onnx'))
   work.put('train.npz', pictures(256, 1))
@@ -64,6 +67,24 @@ describe('fewbit train', () => {
     const more = await train(at('q.qfloat.onnx'), ...DATA(), '--max-steps', '2', '--batch', '32', '-o', at('q2.onnx'))
     expect(more.out).toMatch(/^quantized network against the trained one, 64 samples on the real engine:$/m)
     expect(more.code).toBe(0)
+  })
+
+  it('distils a float network into a quantized one without labels, and scores by how close it comes', async () => {
+    const unlabelled = (seed: number) =>
+      npz({ x: { dtype: 'uint8', shape: [64, 8, 8, 3], data: bytes(64 * 192, seed) } })
+    work.put('unlabelled.npz', unlabelled(5))
+    work.put('others.npz', unlabelled(6))
+    const data = ['--data', at('unlabelled.npz'), '--eval-data', at('others.npz'), '--preset', 'unit']
+    const how = ['--teacher', at('small.onnx'), '--qat', 'lsq', '--scheme', 'w4a4', '--target', 'academic']
+    const course = ['--loss', 'mse:against=teacher', '--epochs', '10', '--batch', '16', '--lr', '0.01', '--json']
+    const { code, out } = await train(at('small.onnx'), ...data, ...how, ...course, '-o', at('distilled.onnx'))
+    expect(code).toBe(0)
+    const { before, history, quantized } = JSON.parse(out).report
+    expect(history.at(-1).loss).toBeLessThan(history[0].loss)
+    expect(quantized.sqnr).toBeGreaterThan(before.sqnr + 2)
+    const against = ['--data', at('others.npz'), '--preset', 'unit', '--against', at('small.onnx'), '--json']
+    const scored = await fewbit('evaluate', at('distilled.onnx'), ...against)
+    expect(JSON.parse(scored.out).metrics.sqnr).toBeCloseTo(quantized.sqnr, 6)
   })
 
   it('builds a network of the zoo with the classes of the data', async () => {
@@ -219,7 +240,7 @@ describe.skipIf(!isBuilt || process.platform === 'win32')('a run that is stopped
     expect(existsSync(at('killed.onnx'))).toBe(false)
     expect(existsSync(at('killed.train.safetensors'))).toBe(true)
     const refused = await run('killed.onnx').outcome
-    expect(refused.err).toMatch(/error TRAIN_CHECKPOINT_EXISTS/)
+    expect(refused.err).toMatch(/error CHECKPOINT_EXISTS/)
     const rest = await run('killed.onnx', '--resume').outcome
     expect(rest.code).toBe(0)
     expect(rest.err).not.toMatch(/^epoch 2\//m)

@@ -11,7 +11,10 @@ interface LadderFlags {
 }
 
 /** Options of a climb, whose measurements are kept beside the output so that an interrupted run goes on where it was. */
-export function climbing(options: QuantizeOptions, { output, maxDrop = '', metric }: LadderFlags): ClimbOptions {
+export function climbing(
+  { resume: _, ...options }: QuantizeOptions,
+  { output, maxDrop = '', metric }: LadderFlags,
+): ClimbOptions {
   return {
     ...options,
     maxDrop: parseMaxDrop(maxDrop),

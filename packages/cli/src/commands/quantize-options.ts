@@ -49,6 +49,9 @@ export interface QuantizeFlags extends DataFlags {
   metric?: string[]
   batchSize?: number
   maxDrop?: string
+  checkpoint?: string
+  resume?: boolean
+  keepCheckpoint?: boolean
 }
 
 const DEFAULT_SAMPLES = 128
@@ -174,7 +177,7 @@ async function recordedData(
 /** Flags that mean something beside a recipe; it has decided all others. */
 const OPEN: ReadonlySet<string> = new Set([
   ...['data', 'dataFree', 'output', 'target', 'scheme', 'exporter', 'recipe', 'allowOtherData'],
-  ...['evalData', 'metric', 'skipUnreadable', 'json', 'plugin'],
+  ...['evalData', 'metric', 'skipUnreadable', 'json', 'plugin', 'checkpoint', 'resume', 'keepCheckpoint'],
 ])
 
 function refuseDecided(flags: QuantizeFlags): void {

@@ -12,6 +12,7 @@ import { encodeUtf8 } from '@fewbit/core/util'
 import { checkWritable, loadModel, writeAtomically } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { artifactName, destinationFor, formsFor, type Written } from '../artifacts.ts'
+import { checkpointFile, checkpointPath, withCheckpoint } from '../checkpoint-file.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
 import { EXIT } from '../failure.ts'
@@ -34,12 +35,16 @@ const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
   const destination = destinationFor(flags.output, file)
   const forms = formsFor(destination, flags.exporter, cx.run)
   const recipe = flags.recipe === undefined ? undefined : await loadRecipe(flags.recipe)
-  const options = recipe ? await replayOptions(cx, model, recipe, flags) : await quantizeOptions(cx, model, flags)
-  const result =
-    flags.maxDrop === undefined ? await quantize(model, options) : await climb(model, climbing(options, flags))
-  const exported = exportArtifacts(result, { ...forms, name: artifactName(file) })
-  const written = await writeResult(result, exported, destination)
-  return report(file, result, exported, written)
+  const asked = recipe ? await replayOptions(cx, model, recipe, flags) : await quantizeOptions(cx, model, flags)
+  const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output, 'quantize'))
+  const options = { ...asked, checkpoint, resume: flags.resume ?? false }
+  return withCheckpoint(checkpoint, { keep: flags.keepCheckpoint, console: cx.console }, async () => {
+    const result =
+      flags.maxDrop === undefined ? await quantize(model, options) : await climb(model, climbing(options, flags))
+    const exported = exportArtifacts(result, { ...forms, name: artifactName(file) })
+    const written = await writeResult(result, exported, destination)
+    return report(file, result, exported, written)
+  })
 }
 
 function report(input: string, result: QuantizeResult, exported: Export, written: Written): CommandResult {
@@ -94,6 +99,7 @@ Examples:
   fewbit quantize model.onnx --recipe out/recipe.json --data images/ -o again/
   fewbit quantize model.onnx --data calib/ --eval-data val/ --max-drop 0.5 -o model.int8.onnx
   fewbit quantize model.onnx --data calib/ --scheme w4a8 --algorithm cle --algorithm bias-correction -o model.int4.onnx
+  fewbit quantize model.onnx --data calib/ --scheme w4a4 --target academic --algorithm qdrop --resume -o model.int4.onnx
   fewbit quantize model.onnx --data calib/ --allocation mixed.json -o model.mixed.onnx
   fewbit quantize model.onnx --data-free --input-range 0,1 --algorithm cle --algorithm bias-correction:analytic -o model.int8.onnx
   fewbit quantize model.onnx --data distilled --input-range 0,1 --samples 64 -o model.int8.onnx
@@ -125,6 +131,9 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
       '--max-drop <drop>',
       'climb to stronger methods until the score drops by no more: 0.5 (units of the metric) or 1% (of the float score)',
     )
+    .option('--checkpoint <file>', 'of brecq, qdrop and adaquant; default: NAME.quantize.safetensors beside the output')
+    .option('--resume', 'go on behind the last finished block, to the same result as without a stop')
+    .option('--keep-checkpoint', 'leave the checkpoint when all is done')
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)

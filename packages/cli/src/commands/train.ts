@@ -16,9 +16,9 @@ import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
 import { checkWritable, loadModel, profileStep, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor } from '../artifacts.ts'
+import { checkpointFile, checkpointPath, qfloatPath, withCheckpoint } from '../checkpoint-file.ts'
 import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
 import { renderTraining } from '../render/training.ts'
-import { checkpointFile, checkpointPath, qfloatPath } from '../train-memory.ts'
 import { writeResult } from '../write-result.ts'
 import { type GivenTrainFlags, type TrainFlags, withTrainFlags } from './train-flags.ts'
 import { floatBatchNorm, qatCourse, quantizationOf, refuseQatCourse, trainOptions } from './train-options.ts'
@@ -35,29 +35,20 @@ const body: CommandBody<[string | undefined, GivenTrainFlags]> = async (cx, file
   if (output === undefined) return profiled(cx, model, flags, { quantization, isQuantized })
   const destination = destinationFor(flags.output, file ?? name)
   if (destination.kind === 'folder' && !isQuantized) throw noFile(flags.output, name)
-  const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output))
+  const checkpoint = checkpointFile(flags.checkpoint ?? checkpointPath(flags.output, 'train'))
   checkWritable(checkpoint.name)
   const profile = flags.profile ? { profile: profileStep } : {}
   const options = { ...(await trainOptions(cx, model, flags)), ...profile, memory: checkpoint }
-  try {
-    const result = isQuantized
-      ? await quantized(
+  return withCheckpoint(checkpoint, { keep: flags.keepCheckpoint, console: cx.console }, () =>
+    isQuantized
+      ? quantized(
           cx,
           model,
           { ...options, ...qatCourse(flags), ...(quantization && { quantization }) },
           { destination, name },
         )
-      : await float(model, { ...options, ...floatBatchNorm(flags) }, destination.path)
-    if (!flags.keepCheckpoint) checkpoint.remove()
-    return result
-  } catch (error) {
-    if (checkpoint.exists()) tellOf(checkpoint.name, cx)
-    throw error
-  }
-}
-
-const tellOf = (checkpoint: string, { console }: CommandContext): void => {
-  console.err.write(`a checkpoint stands in ${checkpoint}: with --resume the same command goes on from there\n`)
+      : float(model, { ...options, ...floatBatchNorm(flags) }, destination.path),
+  )
 }
 
 interface Network {

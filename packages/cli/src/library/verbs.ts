@@ -132,6 +132,8 @@ const QUANTIZE = {
   evaluation: true,
   recipe: true,
   allowOtherData: true,
+  checkpoint: true,
+  resume: true,
   ...PLAN,
 } satisfies OptionNames<QuantizeOptions>
 const { algorithms: _algorithms, floatWorst: _worst, ...PLAN_QAT } = PLAN
@@ -160,8 +162,10 @@ const EASY_QUANT = {
   count: true,
   ...RUN,
 } satisfies OptionNames<EasyQuantOptions>
-const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE } satisfies OptionNames<ClimbOptions>
-const { recipe: _recipe, allowOtherData: _other, ...QUANTIZE_ANEW } = QUANTIZE
+const { resume: _resume, ...QUANTIZE_TRIAL } = QUANTIZE
+const CLIMB = { maxDrop: true, metric: true, memory: true, ...QUANTIZE_TRIAL } satisfies OptionNames<ClimbOptions>
+const { checkpoint: _checkpoint, ...QUANTIZE_OFTEN } = QUANTIZE_TRIAL
+const { recipe: _recipe, allowOtherData: _other, ...QUANTIZE_ANEW } = QUANTIZE_OFTEN
 const ALLOCATE = {
   bits: true,
   budgets: true,
@@ -171,7 +175,7 @@ const ALLOCATE = {
   solver: true,
   ...QUANTIZE_ANEW,
 } satisfies OptionNames<AllocateOptions>
-const DOCTOR = { apply: true, ...QUANTIZE } satisfies OptionNames<DoctorOptions>
+const DOCTOR = { apply: true, ...QUANTIZE_OFTEN } satisfies OptionNames<DoctorOptions>
 const COMPARE = {
   data: true,
   samples: true,

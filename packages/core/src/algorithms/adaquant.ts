@@ -10,6 +10,7 @@ export const adaquant: QuantizedAlgorithm<ReconstructionOptions> = {
   needsData: true,
   ownBiases: true,
   undoneOnLoss: true,
+  resumable: true,
   options: {
     ...RECONSTRUCTION_OPTIONS,
     granularity: { ...RECONSTRUCTION_OPTIONS.granularity, default: 'layer' },

@@ -1,5 +1,5 @@
 import type { Dataset, Engine, LoadOptions } from '../engine/index.ts'
-import type { Model } from '../ir/index.ts'
+import type { Model, Tensor } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import type { PassContext } from '../passes/index.ts'
 import type { QuantForm, QuantParams, QuantPlan, Target } from '../quant/index.ts'
@@ -32,7 +32,8 @@ export interface AlgorithmContext {
   readonly seed: number
   /** For rules and passes; `passes.diagnostics` takes what the user has to know. */
   readonly passes: PassContext
-  readonly progress: (done: number, total?: number) => void
+  /** @param note what else there is to say, such as how long it will take. */
+  readonly progress: (done: number, total?: number, note?: string) => void
   readonly signal?: AbortSignal
 }
 
@@ -54,6 +55,23 @@ export interface QuantizedContext extends AlgorithmContext {
   /** How the quantized network is written and loaded so that the engine computes what the backend would. */
   readonly form: QuantForm
   readonly load: LoadOptions
+  /** Where finished parts are kept; absent where nobody wants to go on from them. */
+  readonly parts?: PartsKeeper
+}
+
+/** A part of an algorithm's work that is done: a block of the network, say. */
+export interface FinishedPart {
+  /** JSON. */
+  readonly facts: Readonly<Record<string, unknown>>
+  readonly tensors: ReadonlyMap<string, Tensor>
+}
+
+/** Keeps finished parts of one algorithm, so that a run that was stopped goes on behind the last of them. */
+export interface PartsKeeper {
+  /** What an earlier run has kept, in its order. The network was the same when the algorithm began. */
+  readonly earlier: readonly FinishedPart[]
+  /** Keeps one more, behind `earlier`. */
+  keep(part: FinishedPart): Promise<void>
 }
 
 /** What an algorithm did. */
@@ -95,6 +113,8 @@ export interface QuantizedAlgorithm<O extends object = object> extends Algorithm
   readonly stage: 'weights' | 'finish'
   /** The run takes back what this algorithm did if the outputs' SQNR falls by it. */
   readonly undoneOnLoss?: true
+  /** Long work in parts, which it gives to `parts` and takes from there. */
+  readonly resumable?: true
   /**
    * Weights that an algorithm rounds itself are left on their grids (`scale · code`), so that rounding to the nearest, which
    * materializing does, finds those codes again.
@@ -106,3 +126,7 @@ export interface QuantizedAlgorithm<O extends object = object> extends Algorithm
 export type Algorithm = AnyOptions<FloatAlgorithm<never>> | AnyOptions<QuantizedAlgorithm<never>>
 
 type AnyOptions<A> = Omit<A, 'options'> & { readonly options: OptionTable }
+
+/** Whether it keeps finished parts. */
+export const isResumable = (algorithm: Algorithm): boolean =>
+  algorithm.stage !== 'float' && algorithm.resumable === true

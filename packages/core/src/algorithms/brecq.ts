@@ -10,6 +10,7 @@ export const brecq: QuantizedAlgorithm<RoundingOptions> = {
   needsData: true,
   ownBiases: true,
   undoneOnLoss: true,
+  resumable: true,
   options: ROUNDING_OPTIONS,
   apply: (cx, options) => {
     const { regularization: weight, warmStart } = options

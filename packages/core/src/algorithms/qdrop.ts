@@ -25,6 +25,7 @@ export const qdrop: QuantizedAlgorithm<QdropOptions> = {
   needsData: true,
   ownBiases: true,
   undoneOnLoss: true,
+  resumable: true,
   options: OPTIONS,
   apply: (cx, options) => {
     const { regularization: weight, warmStart, prob } = options

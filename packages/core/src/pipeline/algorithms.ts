@@ -6,6 +6,7 @@ import {
   chooseAlgorithms,
   type FloatAlgorithm,
   giveOwnBiases,
+  isResumable,
   type NormStatistics,
   type QuantizedAlgorithm,
   type QuantizedContext,
@@ -19,6 +20,7 @@ import type { Candidate } from './judge.ts'
 import type { QuantizeSettings } from './options.ts'
 import { outputDeviation, outputError, type ReferenceOutputs } from './output-error.ts'
 import { withBiases } from './parameters.ts'
+import type { PartsCheckpoint } from './parts-checkpoint.ts'
 import type { ProgressCallback, Run } from './run.ts'
 
 /** What an algorithm did in this run. JSON. */
@@ -121,12 +123,12 @@ export async function adjustQuantized(
   candidate: Candidate,
   chosen: readonly ChosenAlgorithm[],
   reference: () => Promise<ReferenceOutputs>,
-  around: AlgorithmSurroundings & { readonly execution: Execution },
+  around: AlgorithmSurroundings & { readonly execution: Execution; readonly checkpoint?: PartsCheckpoint | undefined },
 ): Promise<Candidate & { readonly model: Model; readonly records: readonly AlgorithmRecord[] }> {
   const records: AlgorithmRecord[] = []
   const list = chosen.filter(({ algorithm }) => algorithm.stage !== 'float')
   if (list.length === 0) return { ...candidate, model: float, records }
-  const { execution, run } = around
+  const { execution, checkpoint, run } = around
   const { plan } = candidate
   const outputs = await reference()
   let model = cloneModel(float)
@@ -140,10 +142,12 @@ export async function adjustQuantized(
   let before = await judged()
   for (const { algorithm, options } of list) {
     const kept = { model: cloneModel(model), params: new Map(params) }
+    const parts = isResumable(algorithm) && checkpoint?.keeperFor(algorithm.name, { model, plan, params })
     const { outcome, seconds } = await timed(algorithm.name, run, (progress) => {
       const cx: QuantizedContext = {
         ...contextFor(model, around, progress),
         ...{ plan, params, reference: float, form: execution.form, load: execution.load },
+        ...(parts ? { parts } : {}),
       }
       return (algorithm as QuantizedAlgorithm).apply(cx, options)
     })
@@ -170,7 +174,7 @@ function contextFor(model: Model, around: AlgorithmSurroundings, progress: Progr
     engine: run.engine,
     seed: settings.seed,
     passes: run.passContext(),
-    progress: (done, total) => progress(done, total),
+    progress,
     ...(data ? { data: { dataset: data, samples: settings.samples, batchSize } } : {}),
     ...run.signal,
   }

@@ -16,6 +16,7 @@ import { makePlan, prepareAndPlan, replanned, targetOf } from './make-plan.ts'
 import type { QuantizeSettings } from './options.ts'
 import { referenceOutputs } from './output-error.ts'
 import { statsFor, warnOfThinStats } from './parameters.ts'
+import { PartsCheckpoint } from './parts-checkpoint.ts'
 import type { QuantizeOptions } from './quantize.ts'
 import type { Recipe } from './recipe.ts'
 import { candidateOf, checkData, checkOrigin, recordedChoice } from './replay.ts'
@@ -75,10 +76,13 @@ export async function calibrated(model: Model, options: QuantizeOptions, run: Ru
 export async function produce(model: Model, options: QuantizeOptions, run: Run): Promise<Produced> {
   const { recipe: replayed } = options
   if (options.calibration.dataFree) return produceWithoutData(model, options, run)
+  const asked = settingsOf(options, run)
+  const checkpoint = await PartsCheckpoint.open(model, asked, algorithmsFor(asked, true, run), options, run)
   const ready = await calibrated(model, options, run)
   const { settings, target, execution, algorithms, looked, around, rewritten, float, first, macs, stats, plan } = ready
   const { data, batchSize } = looked
   const dataDigest = data.digest()
+  checkpoint?.setData(dataDigest)
   if (replayed) checkData(replayed, dataDigest, options.allowOtherData ?? false, run)
   const cx = { float, first, stats, data, macs, batchSize, settings, execution, run, plan }
   const found = await run.stage('search', (progress) =>
@@ -89,8 +93,7 @@ export async function produce(model: Model, options: QuantizeOptions, run: Run):
   warnOfThinStats(found.plan, statsFor(first, stats), run.registries.observers, run.diagnostics)
   const adjusted = await adjustQuantized(float, found, algorithms, looked.outputsOf(float), {
     ...around,
-    norms: rewritten.norms,
-    execution,
+    ...{ norms: rewritten.norms, execution, checkpoint },
   })
   const { choice } = found
   const same = replayed?.dataDigest === dataDigest ? replayed : { data: data.toJSON(), inputs: looked.inputs }

@@ -3,6 +3,7 @@ import type { Model } from '../ir/index.ts'
 import type { TraceEvent } from '../passes/index.ts'
 import type { Dispatch, Override, ParamsTable, QuantPlan } from '../quant/index.ts'
 import type { Diagnostic } from '../util/index.ts'
+import type { CheckpointMemory } from './checkpoint-memory.ts'
 import type { Data } from './data.ts'
 import type { DataFreeOptions } from './data-free.ts'
 import { prepareAndPlan } from './make-plan.ts'
@@ -58,6 +59,13 @@ export interface QuantizeOptions extends RunOptions {
   readonly recipe?: Recipe
   /** Takes data whose digest is not the recipe's, with a warning. */
   readonly allowOtherData?: boolean
+  /** Where finished blocks of `brecq`, `qdrop` and `adaquant` are kept. */
+  readonly checkpoint?: CheckpointMemory
+  /**
+   * Goes on from the checkpoint, to the same network as without a stop, if there is one; one of another run is refused. `if-same`: one of another
+   * run counts as none.
+   */
+  readonly resume?: boolean | 'if-same'
 }
 
 export interface QuantizeResult {
@@ -73,7 +81,10 @@ export interface QuantizeResult {
 }
 
 /** Planning needs no data. */
-export type PlanOptions = Omit<QuantizeOptions, 'calibration' | 'evaluation' | 'recipe' | 'allowOtherData'>
+export type PlanOptions = Omit<
+  QuantizeOptions,
+  'calibration' | 'evaluation' | 'recipe' | 'allowOtherData' | 'checkpoint' | 'resume'
+>
 
 export interface PlanResult {
   readonly plan: QuantPlan
@@ -94,7 +105,7 @@ export async function planModel(model: Model, options: PlanOptions): Promise<Pla
 /**
  * Quantizes a float network: prepare, plan, calibrate in one pass, choose by measuring, write QDQ, measure what it cost. The
  * caller's model is not changed.
- * @throws FewbitError PLAN_ALREADY_QUANTIZED, SPEC_TRAINING, CALIB_*, DATA_*, OPTION_*, RECIPE_*; the signal's reason when aborted.
+ * @throws FewbitError PLAN_ALREADY_QUANTIZED, SPEC_TRAINING, CALIB_*, DATA_*, OPTION_*, RECIPE_*, CHECKPOINT_*; the signal's reason when aborted.
  */
 export async function quantize(model: Model, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = new Run(options)

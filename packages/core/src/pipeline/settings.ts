@@ -8,7 +8,7 @@ import type { PlanOptions, QuantizeOptions } from './quantize.ts'
 import { replayedSettings } from './replay.ts'
 import type { Run } from './run.ts'
 
-type DataParts = 'calibration' | 'evaluation' | 'recipe' | 'allowOtherData'
+type DataParts = 'calibration' | 'evaluation' | 'recipe' | 'allowOtherData' | 'checkpoint' | 'resume'
 
 /** The plain-data part of the options, checked and completed. */
 export function settingsOf(
@@ -16,7 +16,7 @@ export function settingsOf(
   run: Run,
 ): QuantizeSettings {
   const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, ...own } = options
-  const { calibration, evaluation, recipe, allowOtherData: _a, ...rest } = own
+  const { calibration, evaluation, recipe, allowOtherData: _a, checkpoint: _c, resume: _r, ...rest } = own
   const { data: _d, dataFree: _n, ...calibrate } = calibration ?? {}
   const stated = { ...rest, ...calibrate }
   const given = recipe ? replayedSettings(recipe, stated) : stated

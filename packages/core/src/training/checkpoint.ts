@@ -33,11 +33,11 @@ export function encodeCheckpoint({ steps, tensors, settings, loop, versions = {}
   })
 }
 
-/** @throws FewbitError TRAIN_CHECKPOINT for what is no checkpoint; SAFETENSORS_* for damaged files. */
+/** @throws FewbitError CHECKPOINT_FORMAT for what is no checkpoint; SAFETENSORS_* for damaged files. */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   const { tensors, metadata } = readSafetensors(bytes)
   const { format, version, steps, settings, loop, versions } = metadata
-  if (format !== FORMAT) throw bad('the file is no checkpoint of a training run')
+  if (format !== FORMAT) throw bad('the file is no checkpoint')
   if (version !== VERSION) throw bad(`the checkpoint has version ${version}, and this program reads ${VERSION}`)
   if (!settings || !steps || !loop) throw bad('the checkpoint is not complete')
   if (digest(settings) !== metadata.digest) throw bad('the settings of the checkpoint were changed')
@@ -50,7 +50,7 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   }
 }
 
-/** @throws FewbitError TRAIN_RESUME naming the settings that differ. */
+/** @throws FewbitError CHECKPOINT_OTHER naming the settings that differ. */
 export function checkSettings(
   saved: Readonly<Record<string, unknown>>,
   wanted: Readonly<Record<string, unknown>>,
@@ -59,11 +59,11 @@ export function checkSettings(
   const text = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
   const different = keys.filter((key) => text(saved[key]) !== text(wanted[key]))
   if (different.length === 0) return
-  throw problem('TRAIN_RESUME', `the checkpoint was made with other settings: ${different.join(', ')}`, {
+  throw problem('CHECKPOINT_OTHER', `the checkpoint was made with other settings: ${different.join(', ')}`, {
     notes: different.map((key) => `${key}: ${text(saved[key])} then, ${text(wanted[key])} now`),
     fix: 'go on with the same settings, or begin anew without the checkpoint',
   })
 }
 
 const bad = (message: string): Error =>
-  problem('TRAIN_CHECKPOINT', message, { fix: 'give the file that the run wrote, or begin anew' })
+  problem('CHECKPOINT_FORMAT', message, { fix: 'give the file that the run wrote, or begin anew' })

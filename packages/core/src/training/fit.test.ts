@@ -110,7 +110,7 @@ describe('fit', () => {
 
   it('refuses checkpoints of other settings, and says which', async () => {
     const saved = await savedBy({ steps: 2 })
-    const message = (different: string) => `TRAIN_RESUME the checkpoint was made with other settings: ${different}`
+    const message = (different: string) => `CHECKPOINT_OTHER the checkpoint was made with other settings: ${different}`
     expect(await codeOf(trained({ steps: 2, lr: 0.04, batches: source('b'), resume: saved }))).toBe(
       message('lr, batches'),
     )

@@ -71,7 +71,7 @@ export interface FitResult {
 
 /**
  * Trains: batches, rates, evaluations and checkpoints around `TrainingRun`.
- * @throws FewbitError TRAIN_DIVERGED where the loss is not finite; TRAIN_CHECKPOINT, TRAIN_RESUME for a checkpoint that does not fit; the
+ * @throws FewbitError TRAIN_DIVERGED where the loss is not finite; CHECKPOINT_FORMAT, CHECKPOINT_OTHER for a checkpoint that does not fit; the
  *   signal's reason when aborted; TRAIN_METRIC for a metric that is not measured.
  */
 export async function fit(options: FitOptions): Promise<FitResult> {

@@ -32,6 +32,12 @@ export function duration(s: number): string {
 
 export const seconds = (s: number): string => (s < 1 ? `${(1000 * s).toFixed(0)} ms` : `${s.toFixed(1)} s`)
 
+/** How long to wait: `45 s`, `12 min`, `1.7 h`. */
+export function timeLeft(s: number): string {
+  if (s < 90) return `${Math.ceil(s)} s`
+  return s < 5400 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`
+}
+
 /** A figure with the precision that its size deserves. */
 export function figure(x: number): string {
   if (!Number.isFinite(x)) return String(x)

@@ -1,5 +1,5 @@
-import { valuesByName } from '../../ir/index.ts'
-import { scaledWithin } from '../../quant/index.ts'
+import { type Tensor, valuesByName } from '../../ir/index.ts'
+import { type QuantParams, scaledWithin } from '../../quant/index.ts'
 import { must } from '../../util/index.ts'
 import type { QuantizedContext } from '../algorithm.ts'
 import { learnedActivation } from './activation-sites.ts'
@@ -8,18 +8,38 @@ import type { TrainedUnit } from './train-unit.ts'
 import type { TrainingForm } from './training-form.ts'
 import { learnedWeight } from './weight-sites.ts'
 
+/** What a unit learned, as network and parameters hold it. */
+export interface Learned {
+  /** Weights on their grids, and biases, by name. */
+  readonly constants: ReadonlyMap<string, Tensor>
+  /** By group. */
+  readonly params: ReadonlyMap<string, QuantParams>
+}
+
+export function learnedBy({ weights, activations, biases }: TrainingForm, { state }: TrainedUnit): Learned {
+  const constants = new Map<string, Tensor>()
+  const params = new Map<string, QuantParams>()
+  for (const site of weights) {
+    const learned = learnedWeight(site, state)
+    constants.set(site.layer.weight.name, learned.weight)
+    params.set(site.layer.tensor.group, learned.params)
+  }
+  for (const { members, params: own, inputs } of activations) {
+    const learned = learnedActivation(own.spec, stateOf(inputs, state))
+    params.set(must(members[0], 'member').group, scaledWithin(learned, members))
+  }
+  for (const name of biases) constants.set(name, must(state.get(name), name))
+  return { constants, params }
+}
+
 /**
- * Writes what a unit learned into network and parameters: weights on their grids, scales, biases.
+ * Writes what a unit learned into network and parameters.
  * @returns what takes all of it back.
  */
-export function deploy(
-  { weights, activations, biases }: TrainingForm,
-  { state }: TrainedUnit,
-  { model, params }: QuantizedContext,
-): () => void {
+export function deploy(learned: Learned, { model, params }: Pick<QuantizedContext, 'model' | 'params'>): () => void {
   const values = valuesByName(model.graph)
   const undo: (() => void)[] = []
-  const setConstant = (name: string, tensor: (typeof values extends Map<string, infer V> ? V : never)['constant']) => {
+  for (const [name, tensor] of learned.constants) {
     const value = must(values.get(name), `constant "${name}"`)
     const old = value.constant
     value.constant = tensor
@@ -27,23 +47,11 @@ export function deploy(
       value.constant = old
     })
   }
-  const setParams = (group: string, own: Parameters<typeof params.set>[1]) => {
+  for (const [group, own] of learned.params) {
     const old = must(params.get(group), `parameters of "${group}"`)
     params.set(group, own)
     undo.push(() => params.set(group, old))
   }
-  for (const site of weights) {
-    const learned = learnedWeight(site, state)
-    setConstant(site.layer.weight.name, learned.weight)
-    setParams(site.layer.tensor.group, learned.params)
-  }
-  for (const { members, params: own, inputs } of activations) {
-    setParams(
-      must(members[0], 'member').group,
-      scaledWithin(learnedActivation(own.spec, stateOf(inputs, state)), members),
-    )
-  }
-  for (const name of biases) setConstant(name, must(state.get(name), name))
   return () => {
     for (const back of undo) back()
   }

@@ -1,2 +1,3 @@
-export { type Method, reconstruct, type UnitDetails } from './reconstruct.ts'
+export { type Method, reconstruct } from './reconstruct.ts'
 export * from './reconstruction-options.ts'
+export type { UnitDetails } from './unit-record.ts'

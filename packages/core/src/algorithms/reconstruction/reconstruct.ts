@@ -6,8 +6,9 @@ import { Diagnostics, FewbitError, mixSeed, must } from '../../util/index.ts'
 import type { AlgorithmOutcome, QuantizedContext } from '../algorithm.ts'
 import { biasedLayers } from '../linear-bias.ts'
 import { type WeightedLayer, weightedLayers } from '../rounding/weighted-layer.ts'
-import { deploy } from './deploy-unit.ts'
+import { deploy, learnedBy } from './deploy-unit.ts'
 import { FisherGradients } from './fisher.ts'
+import { Pace } from './pace.ts'
 import type { ReconstructionOptions } from './reconstruction-options.ts'
 import { startingWeight } from './starting-weight.ts'
 import { trainUnit } from './train-unit.ts'
@@ -15,6 +16,7 @@ import { type TrainingForm, trainingForm } from './training-form.ts'
 import { Journey, type UnitData } from './unit-data.ts'
 import { unitError } from './unit-error.ts'
 import { partOf } from './unit-part.ts'
+import { partFor, recordIn, type UnitRecord } from './unit-record.ts'
 import { type Decision, unitStep } from './unit-step.ts'
 import { type Unit, unitsOf } from './units.ts'
 import type { WeightRule } from './weight-sites.ts'
@@ -30,17 +32,6 @@ export interface Method {
 /** Steps between two reports of progress. */
 const REPORTED = 25
 
-/** What was done to one unit. JSON. */
-export interface UnitDetails {
-  readonly unit: string
-  readonly layers: number
-  /** Squared error of its outputs on what it sees, as a share of their squares in float. */
-  readonly before: number
-  readonly after: number
-  /** It was worse than before, and was taken back. */
-  readonly undone?: true
-}
-
 /**
  * Goes through the network unit by unit. Each learns its weights and the scales of its activations so that its outputs, on what the units
  * before it have become, are those of the float network (BRECQ, arXiv:2102.05426).
@@ -55,13 +46,24 @@ export async function reconstruct(
   const samples = await calibrationBatches(cx)
   const journey = new Journey(cx.engine, samples)
   const fisher = options.fisher === 'diagonal' ? new FisherGradients(cx, samples) : undefined
-  const work = new UnitWork({ cx, options, method, layers, fisher, total: units.length * options.iterations })
+  const pace = new Pace(units)
+  const work = new UnitWork({ cx, options, method, layers, fisher, pace, total: units.length * options.iterations })
+  const records: UnitRecord[] = []
   for (const [i, unit] of units.entries()) {
     const float = { model: cx.reference, load: {} }
+    // Of finished units, too: pieces are then cut as they were, and the engine adds up in the same order.
     const data = await journey.to(unit, float, { model: quantizedNow(cx), load: cx.load })
-    await work.reconstruct(unit, data, i)
+    const known = cx.parts?.earlier[i]
+    const record = known ? recordIn(known, unit) : await work.reconstruct(unit, data, i)
+    if (record.learned) deploy(record.learned, cx)
+    if (!known) await cx.parts?.keep(partFor(unit, record))
+    records.push(record)
   }
-  return { changed: work.changed, notes: [...notes, ...work.notes], details: { units: work.details } }
+  return {
+    changed: records.flatMap(({ changed }) => changed),
+    notes: [...notes, ...records.flatMap((record) => record.notes)],
+    details: { units: records.flatMap(({ details }) => details ?? []) },
+  }
 }
 
 async function calibrationBatches({ model, data, signal }: QuantizedContext) {
@@ -85,44 +87,54 @@ interface Surroundings {
   readonly method: Method
   readonly layers: readonly WeightedLayer[]
   readonly fisher: FisherGradients | undefined
+  readonly pace: Pace
   /** Steps of all units. */
   readonly total: number
 }
 
 class UnitWork {
-  readonly changed: string[] = []
-  readonly notes: string[] = []
-  readonly details: UnitDetails[] = []
   readonly #around: Surroundings
 
   constructor(around: Surroundings) {
     this.#around = around
   }
 
-  async reconstruct(unit: Unit, data: UnitData | undefined, index: number): Promise<void> {
-    const { cx, options } = this.#around
-    const batch = Math.min(options.batch, data?.count ?? 0)
-    const part = () => (data ? partOf(cx.model, unit, data, batch, cx.ops) : undefined)
-    const form = await this.#unlessUndifferentiable(unit, () => this.#form(unit, part()))
-    if (!data || !form) return
-    const before = await unitError(must(part(), 'part'), data, batch, cx)
-    const state = await this.#unlessUndifferentiable(unit, () => this.#trained(unit, form, data, batch, index))
-    if (!state) return
-    const takeBack = deploy(form, state, cx)
-    const after = await unitError(must(part(), 'part'), data, batch, cx)
-    const undone = !(after <= before)
-    if (undone) takeBack()
-    else this.changed.push(...form.weights.flatMap(({ layer }) => layer.nodes.map(({ name }) => name)))
-    const layers = form.weights.length
-    this.details.push({ unit: unit.name, layers, before, after, ...(undone ? { undone } : {}) })
+  /** Leaves the network as it is. */
+  async reconstruct(unit: Unit, data: UnitData | undefined, index: number): Promise<UnitRecord> {
+    this.#around.pace.begin()
+    try {
+      return await this.#learn(unit, data, index)
+    } catch (error) {
+      if (!(error instanceof FewbitError) || !/^(AUTODIFF|OPSET)_/.test(error.code)) throw error
+      return leftAlone(unit, error.message)
+    } finally {
+      this.#around.pace.end(index)
+    }
   }
 
-  #form(unit: Unit, part: Model | undefined): TrainingForm | undefined {
+  async #learn(unit: Unit, data: UnitData | undefined, index: number): Promise<UnitRecord> {
+    const { cx, options } = this.#around
+    const batch = Math.min(options.batch, data?.count ?? 0)
+    const layers = this.#around.layers.filter(({ nodes }) => nodes.every((node) => unit.nodes.has(node)))
+    if (layers.length === 0) return { changed: [], notes: [] }
+    const part = () => data && partOf(cx.model, unit, data, batch, cx.ops)
+    const first = part()
+    if (!data || !first) return leftAlone(unit, 'its batch is not on the first axis, or is fixed')
+    const form = this.#form(unit, layers, first)
+    const before = await unitError(must(part(), 'part'), data, batch, cx)
+    const learned = learnedBy(form, await this.#trained(unit, form, data, batch, index))
+    const takeBack = deploy(learned, cx)
+    const after = await unitError(must(part(), 'part'), data, batch, cx)
+    takeBack()
+    const details = { unit: unit.name, layers: form.weights.length, before, after }
+    if (!(after <= before)) return { changed: [], notes: [], details: { ...details, undone: true } }
+    const changed = form.weights.flatMap(({ layer }) => layer.nodes.map(({ name }) => name))
+    return { changed, notes: [], details, learned }
+  }
+
+  #form(unit: Unit, layers: readonly WeightedLayer[], part: Model): TrainingForm {
     const { cx, options, method } = this.#around
     const originals = valuesByName(cx.reference.graph)
-    const layers = this.#around.layers.filter(({ nodes }) => nodes.every((node) => unit.nodes.has(node)))
-    if (!part) this.notes.push(`${unit.name} was left alone: its batch is not on the first axis, or is fixed`)
-    if (!part || layers.length === 0) return undefined
     const learned = layers.map((layer) => {
       const { weight, tensor } = layer
       const trained = must(originals.get(weight.name)?.constant, 'weight as trained')
@@ -136,12 +148,13 @@ class UnitWork {
   }
 
   async #trained(unit: Unit, form: TrainingForm, data: UnitData, batch: number, index: number) {
-    const { cx, options, method, fisher, total } = this.#around
+    const { cx, options, method, fisher, total, pace } = this.#around
     const { iterations } = options
     const weights = await fisher?.of(unit)
     const step = unitStep(form, options, method.decision, qatOps(cx.ops))
     const onStep = (done: number) => {
-      if (done % REPORTED === 0 || done === iterations) cx.progress(index * iterations + done, total)
+      if (done % REPORTED !== 0 && done !== iterations) return
+      cx.progress(index * iterations + done, total, pace.note(index, done / iterations))
     }
     const { engine, signal } = cx
     return trainUnit({
@@ -150,14 +163,9 @@ class UnitWork {
       ...(signal ? { signal } : {}),
     })
   }
-
-  async #unlessUndifferentiable<T>(unit: Unit, work: () => T | Promise<T>): Promise<T | undefined> {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof FewbitError) || !/^(AUTODIFF|OPSET)_/.test(error.code)) throw error
-      this.notes.push(`${unit.name} was left alone: ${error.message}`)
-      return undefined
-    }
-  }
 }
+
+const leftAlone = ({ name }: Unit, why: string): UnitRecord => ({
+  changed: [],
+  notes: [`${name} was left alone: ${why}`],
+})

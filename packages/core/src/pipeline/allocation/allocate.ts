@@ -30,7 +30,7 @@ import {
 } from './sensitivity.ts'
 import type { Solver } from './solver.ts'
 
-export interface AllocateOptions extends Omit<QuantizeOptions, 'recipe' | 'allowOtherData'> {
+export interface AllocateOptions extends Omit<QuantizeOptions, 'recipe' | 'allowOtherData' | 'checkpoint' | 'resume'> {
   /** What layers may have: bits of weights, whole schemes, or `float`. */
   readonly bits: readonly (number | string)[]
   /** All of them are kept. */

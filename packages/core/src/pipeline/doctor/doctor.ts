@@ -12,7 +12,7 @@ import type { Cause, Examination, Symptom } from './cause.ts'
 import { CAUSES, type CauseName } from './causes/index.ts'
 import { examine } from './examine.ts'
 
-export interface DoctorOptions extends QuantizeOptions {
+export interface DoctorOptions extends Omit<QuantizeOptions, 'checkpoint' | 'resume'> {
   /** Takes the remedies together that help, and returns the network. */
   readonly apply?: boolean
 }

@@ -14,7 +14,8 @@ import { richerScheme } from './richer-scheme.ts'
 import { type Outlook, type Step, steps } from './rungs.ts'
 import { earlierState, type LadderMemory, type LadderState, type LadderTrial, ladderKey } from './state.ts'
 
-export interface ClimbOptions extends QuantizeOptions {
+/** A checkpoint is gone on from wherever it is of the same trial. */
+export interface ClimbOptions extends Omit<QuantizeOptions, 'resume'> {
   readonly maxDrop: MaxDrop
   /** Default the first metric of the evaluation, or `top1`. */
   readonly metric?: string | CustomMetric
@@ -60,7 +61,7 @@ export async function climb(model: Model, options: ClimbOptions): Promise<ClimbR
 /** The options of `quantize` alone. */
 function quantizeOptions(options: ClimbOptions): QuantizeOptions {
   const { maxDrop: _d, metric: _m, memory: _s, ...rest } = options
-  return rest
+  return { ...rest, ...(rest.checkpoint && { resume: 'if-same' }) }
 }
 
 async function startClimb(model: Model, options: ClimbOptions, run: Run): Promise<Climber> {

@@ -1,5 +1,5 @@
 import type { FitProgress } from '../../training/index.ts'
-import { percent } from '../../util/index.ts'
+import { percent, timeLeft } from '../../util/index.ts'
 import type { Run } from '../run.ts'
 
 /** Reports each epoch as a stage of the run, with what people watch: loss, accuracy, speed, and the time that is left. */
@@ -62,12 +62,7 @@ export class EpochStages {
       this.#loss,
       ...(accuracy === undefined ? [] : [percent(sum / steps)]),
       `${samplesPerSecond.toFixed(samplesPerSecond < 10 ? 1 : 0)} samples/s`,
-      `${timeText(left)} left`,
+      `${timeLeft(left)} left`,
     ].join(', ')
   }
-}
-
-function timeText(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }

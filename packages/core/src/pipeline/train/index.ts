@@ -1,4 +1,3 @@
-export type { TrainMemory } from './memory.ts'
 export type { OscillatingWeight, OscillationReport } from './oscillation-report.ts'
 export type { StepProfile, StepTrace } from './profile-subject.ts'
 export * from './profile-train.ts'

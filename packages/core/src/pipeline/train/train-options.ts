@@ -1,9 +1,9 @@
 import type { Model } from '../../ir/index.ts'
 import type { Ema, Loss, Optimizer, ParameterGroup, Schedule } from '../../training/index.ts'
 import type { NamedRequest } from '../../util/index.ts'
+import type { CheckpointMemory } from '../checkpoint-memory.ts'
 import type { Data } from '../data.ts'
 import type { RunOptions } from '../run.ts'
-import type { TrainMemory } from './memory.ts'
 import type { StepTrace } from './profile-subject.ts'
 
 export interface TrainOptions extends RunOptions {
@@ -49,7 +49,7 @@ export interface TrainOptions extends RunOptions {
   /** Ends training when no epoch of so many was better, and gives back the best. Needs evaluation data. */
   readonly earlyStop?: { readonly patience: number }
   /** Where checkpoints are kept. */
-  readonly memory?: TrainMemory
+  readonly memory?: CheckpointMemory
   /** Steps between checkpoints; there is one at the end of each epoch, too. Default 100. */
   readonly checkpointSteps?: number
   /** Goes on from the checkpoint, if there is one. */

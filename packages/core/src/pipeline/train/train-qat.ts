@@ -23,6 +23,7 @@ import type { PrepareQatOptions } from '../qat/qat-options.ts'
 import { Run, type RunOptions } from '../run.ts'
 import { type OscillationReport, oscillationReport } from './oscillation-report.ts'
 import { type RunData, readRunData } from './run-data.ts'
+import { scoringOptions } from './scoring-options.ts'
 import { settingsFor, type TrainSettings } from './settings.ts'
 import type { Subject } from './subject.ts'
 import type { TrainOptions } from './train-options.ts'
@@ -215,13 +216,12 @@ function subjectOf(model: Model, qfloat: QFloat, options: TrainQatOptions, { ops
 async function scoresOf(
   model: Model,
   data: TrainingData | undefined,
-  { evaluation }: TrainQatOptions,
+  options: TrainQatOptions,
   run: Run,
   load?: LoadOptions,
 ) {
   if (!data) return undefined
-  const { metrics } = evaluation ?? {}
-  const how = { ...(metrics && { metrics }), ...(load && { load }) }
+  const how = { ...scoringOptions(data, options), ...(load && { load }) }
   const scored = await score(model, { ...run.shared, data: data.asDataset(), ...how }, run)
   return scored.metrics
 }

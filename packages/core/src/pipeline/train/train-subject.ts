@@ -11,6 +11,7 @@ import {
 } from '../../training/index.ts'
 import type { TrainingData } from '../../training-data/index.ts'
 import { problem } from '../../util/index.ts'
+import { earlierCheckpoint } from '../checkpoint-memory.ts'
 import { lookAt } from '../data.ts'
 import { score } from '../evaluate.ts'
 import { versionsOf } from '../recipe.ts'
@@ -18,6 +19,7 @@ import type { Run } from '../run.ts'
 import { EpochStages } from './epoch-stages.ts'
 import { profileSubject } from './profile-subject.ts'
 import type { RunData } from './run-data.ts'
+import { scoringOptions } from './scoring-options.ts'
 import { higherIsBetter, type TrainSettings } from './settings.ts'
 import type { Subject } from './subject.ts'
 import { subjectStep } from './subject-step.ts'
@@ -45,7 +47,7 @@ export async function trainSubject(
   options: TrainOptions,
   run: Run,
 ): Promise<TrainedSubject> {
-  const resume = await earlier(options, run)
+  const resume = await earlierCheckpoint(options, run)
   const step = await run.stage('write step', () => subjectStep(subject, data.data, settings, options, run))
   const profile = options.profile && (await profileSubject(step, data, settings, options.profile, run))
   const { seed } = settings
@@ -118,8 +120,7 @@ function evaluation(parts: Fitting, stages: EpochStages, before: Metrics | undef
 async function scoresOf(state: ReadonlyMap<string, Tensor>, parts: Fitting, about: string | undefined) {
   const { subject, evaluation, options, run } = parts
   if (!evaluation) return undefined
-  const { metrics } = options.evaluation ?? {}
-  const how = { ...(metrics && { metrics }), ...(subject.load && { load: subject.load }) }
+  const how = { ...scoringOptions(evaluation, options), ...(subject.load && { load: subject.load }) }
   const scoring = { ...run.shared, data: evaluation.asDataset(), ...how }
   const scored = await score(subject.modelWith(state), scoring, run, about)
   return scored.metrics
@@ -160,19 +161,6 @@ function bestOf(records: readonly EpochRecord[]): EpochRecord | undefined {
   const sign = higherIsBetter(metric) ? 1 : -1
   const value = ({ metrics }: EpochRecord) => sign * (metrics?.[metric] ?? Number.NEGATIVE_INFINITY)
   return records.reduce((best, record) => (value(record) > value(best) ? record : best))
-}
-
-/** The checkpoint to go on from. */
-async function earlier({ memory, resume }: TrainOptions, run: Run): Promise<Uint8Array | undefined> {
-  const found = await memory?.load()
-  if (found && memory && !resume) {
-    throw problem('TRAIN_CHECKPOINT_EXISTS', 'an earlier run has left a checkpoint', {
-      at: { file: memory.name },
-      fix: 'go on with --resume, or remove the file',
-    })
-  }
-  if (resume && !found) run.diagnostics.info('TRAIN_RESUME_NONE', 'there is no checkpoint: the run begins anew')
-  return found
 }
 
 /** Warns where data do not look like what the network was trained on; of a network without training, that says nothing. */

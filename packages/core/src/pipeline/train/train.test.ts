@@ -4,9 +4,9 @@ import type { Dataset } from '../../engine/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { cosineDecay, sgd } from '../../training/index.ts'
 import type { FewbitError } from '../../util/index.ts'
+import type { CheckpointMemory } from '../checkpoint-memory.ts'
 import { evaluate } from '../evaluate.ts'
 import { optimize } from '../optimize.ts'
-import type { TrainMemory } from './memory.ts'
 import { network, pictures } from './small-task.fixture.ts'
 import { train } from './train.ts'
 import type { TrainOptions } from './train-options.ts'
@@ -38,7 +38,7 @@ function stoppingMemory(saves: number) {
   const controller = new AbortController()
   let kept: Uint8Array | undefined
   let left = saves
-  const memory: TrainMemory = {
+  const memory: CheckpointMemory = {
     name: 'test',
     load: async () => kept,
     async save(bytes) {
@@ -129,7 +129,7 @@ describe('train', () => {
     const controller = new AbortController()
     let steps = 0
     let kept: Uint8Array | undefined
-    const memory: TrainMemory = {
+    const memory: CheckpointMemory = {
       name: 'test',
       load: async () => kept,
       save: async (bytes) => {
@@ -149,9 +149,9 @@ describe('train', () => {
   it('does not mistake one run for another', async () => {
     const { memory, signal } = stoppingMemory(1)
     await codeOf(train(network(), { ...options(), memory, signal }))
-    expect(await codeOf(train(network(), { ...options(), memory }))).toBe('TRAIN_CHECKPOINT_EXISTS')
+    expect(await codeOf(train(network(), { ...options(), memory }))).toBe('CHECKPOINT_EXISTS')
     const other = train(network(), { ...options(), memory, resume: true, lr: 0.1 })
-    await expect(other).rejects.toThrow(/TRAIN_RESUME.*settings: lr\n[\s\S]*0.2 then, 0.1 now/)
+    await expect(other).rejects.toThrow(/CHECKPOINT_OTHER.*settings: lr\n[\s\S]*0.2 then, 0.1 now/)
     const junk = { ...memory, load: async () => Uint8Array.of(1, 2, 3) }
     expect(await codeOf(train(network(), { ...options(), memory: junk, resume: true }))).toBe('SAFETENSORS_TRUNCATED')
   })

@@ -1,0 +1,60 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { basename, dirname, extname, join } from 'node:path'
+import type { CheckpointMemory } from '@fewbit/core/pipeline'
+import { checkWritable, fileProblem, writeAtomically } from '@fewbit/engine-node'
+import type { Console } from './output.ts'
+
+/** `out/tuned.onnx` → `out/tuned.train.safetensors`; of a folder, the name beside it. */
+export const checkpointPath = (output: string, verb: 'train' | 'quantize'): string =>
+  join(dirname(output), `${stem(output)}.${verb}.safetensors`)
+
+/** `out/q.onnx` → `out/q.qfloat.onnx`. */
+export const qfloatPath = (output: string): string => join(dirname(output), `${stem(output)}.qfloat.onnx`)
+
+const stem = (output: string): string => basename(output, extname(output) === '.onnx' ? '.onnx' : '')
+
+/** A checkpoint file that is replaced as a whole each time. */
+export interface CheckpointFile extends CheckpointMemory {
+  /** Whether there is one that this run has read or written. */
+  exists(): boolean
+  /** Leaves a file that this run had nothing to do with. */
+  remove(): void
+}
+
+export function checkpointFile(path: string): CheckpointFile {
+  let isOurs = false
+  return {
+    name: path,
+    exists: () => isOurs && existsSync(path),
+    async load() {
+      checkWritable(path)
+      isOurs = true
+      if (!existsSync(path)) return undefined
+      try {
+        return readFileSync(path)
+      } catch (error) {
+        throw fileProblem(error, path, 'read')
+      }
+    },
+    save: async (bytes) => writeAtomically(path, (sink) => sink.write(bytes)),
+    remove: () => isOurs && rmSync(path, { force: true }),
+  }
+}
+
+/** Works with a checkpoint, which goes when all is done, unless it is to be kept; when the work fails, people are told of it. */
+export async function withCheckpoint<T>(
+  file: CheckpointFile,
+  { keep, console }: { readonly keep: boolean | undefined; readonly console: Console },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work()
+    if (!keep) file.remove()
+    return result
+  } catch (error) {
+    if (file.exists()) {
+      console.err.write(`a checkpoint stands in ${file.name}: with --resume the same command goes on from there\n`)
+    }
+    throw error
+  }
+}
