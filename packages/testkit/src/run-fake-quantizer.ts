@@ -1,7 +1,7 @@
 import { pullBack, readyToDifferentiate } from '@fewbit/core/autodiff'
 import { type Engine, type Feeds, withCustomOps } from '@fewbit/core/engine'
-import { QAT_DOMAIN, type QuantizerCall } from '@fewbit/core/fake-quantizers'
-import { Graph, GraphBuilder, Model, type Tensor, tensorType, type Value } from '@fewbit/core/ir'
+import { POWER_OF_TWO_OP, QAT_DOMAIN, type QuantizerCall, type QuantizerInput } from '@fewbit/core/fake-quantizers'
+import { attribute, Graph, GraphBuilder, Model, type Tensor, tensorType, type Value } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
 import { must } from '@fewbit/core/util'
 import { runModel } from './run-model.ts'
@@ -36,7 +36,7 @@ export async function runFakeQuantizers(
   cases: readonly FakeQuantizerCase[],
 ): Promise<FakeQuantizerRun[]> {
   if (cases.length === 0) return []
-  const ops = defaultOps.extend(new Set(cases.map(({ call }) => call.op)))
+  const ops = opsOf(cases)
   const written = callsModel(cases)
   const model = readyToDifferentiate(written, ops)
   const b = new GraphBuilder(model.graph)
@@ -66,7 +66,7 @@ export async function runFakeQuantizersForward(
   if (cases.length === 0) return []
   const model = callsModel(cases)
   model.opsets.set('', opset)
-  const ops = defaultOps.extend(new Set(cases.map(({ call }) => call.op)))
+  const ops = opsOf(cases)
   const results = await runModel(
     withCustomOps(engine, ops),
     model,
@@ -74,6 +74,9 @@ export async function runFakeQuantizersForward(
   )
   return cases.map((_, i) => Array.from(results[`${i}_y`]?.numbers() ?? []))
 }
+
+const opsOf = (cases: readonly FakeQuantizerCase[]) =>
+  defaultOps.extend(new Set([POWER_OF_TWO_OP, ...cases.map(({ call }) => call.op)]))
 
 const feedsOf = (i: number, feeds: Feeds) => Object.entries(feeds).map(([name, t]) => [`${i}_${name}`, t] as const)
 
@@ -89,11 +92,20 @@ function callsModel(cases: readonly FakeQuantizerCase[]): Model {
   for (const [i, { call, x, noise, training }] of cases.entries()) {
     const { op, inputs, attributes } = call
     const data = b.input(`${i}_x`, tensorType('float32', x.dims))
-    const further = inputs.map(({ name, initial }) =>
-      noise?.[name] ? b.input(`${i}_${name}`, tensorType('float32', x.dims)) : b.constant(`${i}_${name}`, initial),
-    )
+    const further = inputs.map((input) => {
+      const name = `${i}_${input.name}`
+      if (noise?.[input.name]) return b.input(name, tensorType('float32', x.dims))
+      return asRead(b, input, b.constant(name, input.initial))
+    })
     const form = noise || training ? { ...attributes, ...call.training } : attributes
     b.output(b.op(op.type, [data, ...further], form, { domain: op.domain, output: `${i}_y` }))
   }
   return model
+}
+
+/** Rounded to a multiple of a power of two, where the call says so. */
+function asRead(b: GraphBuilder, { powerOfTwo }: QuantizerInput, value: Value): Value {
+  if (powerOfTwo === undefined) return value
+  const { type, domain } = POWER_OF_TWO_OP
+  return b.op(type, [value], { steps: attribute.float(powerOfTwo) }, { domain })
 }

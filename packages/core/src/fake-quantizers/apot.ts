@@ -4,7 +4,6 @@ import { invariant, must } from '../util/index.ts'
 import { DEVIATION_EPSILON, levelOp, levelType } from './apot-op.ts'
 import type { FakeQuantizer, QuantizerContext } from './define.ts'
 import { type GradientScale, gradientScaleOption } from './gradient-options.ts'
-import { powerOfTwoObstacle } from './learned-step.ts'
 import { type Gain, gainOption, mapChannels, normalizedAxes, ofChannel } from './normalized-weights.ts'
 import { deployedScale, gradientScaleAttribute, numbersOf } from './uniform-state.ts'
 
@@ -51,7 +50,7 @@ export const apot: FakeQuantizer<ApotOptions> = {
     if (spec.format?.kind !== 'levels')
       return 'apot rounds to tables of levels, and this target has another number format'
     if (spec.format.levels.length > 256) return 'apot takes tables of 256 levels at most'
-    return powerOfTwoObstacle(spec)
+    return spec.powerOfTwo && 'scales are powers of two on this target, and apot learns any number'
   },
   init(cx, { normalize, gain, start, gradientScale }) {
     const { role, shape, params } = cx

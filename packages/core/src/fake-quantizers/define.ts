@@ -29,6 +29,11 @@ export interface QuantizerInput {
   readonly trained: boolean
   /** Weight decay applies to it: the rule says that it should become small. */
   readonly decays?: true
+  /**
+   * The operator reads this input rounded to so many times a power of two, the nearest by its logarithm; gradients pass the rounding. What is
+   * given to the functions below is rounded already.
+   */
+  readonly powerOfTwo?: number
   /** No parameter: numbers uniform in [0, 1) of the shape of what is quantized, new in each step. `initial` is what evaluation takes. */
   readonly random?: true
 }

@@ -3,7 +3,6 @@ import { attrs } from '../ops/index.ts'
 import { broadcastable } from '../quant/index.ts'
 import { arithmeticOf } from './arithmetic.ts'
 import type { FakeQuantizer, QuantizerContext } from './define.ts'
-import { powerOfTwoObstacle } from './learned-step.ts'
 import { normalizedOps } from './normalized-op.ts'
 import {
   type Gain,
@@ -13,7 +12,8 @@ import {
   normalizedAxes,
   ofChannel,
   reachOfWeights,
-  symmetricObstacle,
+  storedScale,
+  zeroOfWeights,
 } from './normalized-weights.ts'
 import { opIn } from './uniform-op.ts'
 import { codeAttributes, uniformParams } from './uniform-state.ts'
@@ -27,7 +27,7 @@ const EPSILON = 1e-5
 
 /**
  * weights = gain · t / (max|t| + 1e-5), t = tanh(x), then an even grid. The gradient is that of this formula, through tanh and through the
- * maximum, which equal largest elements share; rounding passes it.
+ * maximum, which equal largest elements share; rounding passes it, and what the grid clips stops it.
  */
 const DOREFA_OPS = normalizedOps({
   base: 'Dorefa',
@@ -49,7 +49,7 @@ const DOREFA_OPS = normalizedOps({
     'unit = Div(tanh, denominator)',
     'weights = Mul(unit, gain)',
   ],
-  gradients(cx, dWeights) {
+  gradients(cx, pass) {
     const { g } = cx
     if (!cx.wanted(0)) return []
     const tanh = g.op('Tanh', [cx.x(0)])
@@ -57,7 +57,10 @@ const DOREFA_OPS = normalizedOps({
     const axes = g.ints(cx.attrs.axes)
     const largest = g.op('ReduceMax', [sizes, axes], { noop_with_empty_axes: attribute.int(1) })
     const denominator = g.add(largest, EPSILON)
-    const dUnit = g.mul(dWeights, cx.x(3))
+    const dUnit = g.mul(
+      pass(() => g.mul(g.div(tanh, denominator), cx.x(3))),
+      cx.x(3),
+    )
     const isLargest = g.cast(g.op('Equal', [sizes, largest]), g.dtype)
     const sum = (v: typeof tanh) => g.sum(v, cx.attrs.axes, true)
     const dLargest = g.neg(g.div(g.div(sum(g.mul(dUnit, tanh)), g.square(denominator)), sum(isLargest)))
@@ -71,7 +74,7 @@ const DOREFA_OPS = normalizedOps({
  * Weights through tanh, normalized by the largest. See docs/fake-quantizers/dorefa.md.
  *
  * The paper's levels, 2·k/(2^b − 1) − 1, have no zero, which no integer kernel stores; as in MQBench, normalized weights are quantized
- * on the target's grid. Its activations, clipped to 0 … 1, are `pact` with `start=1` and α held.
+ * on the target's grid, about a zero point in the middle where it has any. Its activations, clipped to 0 … 1, are `pact` with `start=1` and α held.
  */
 export const dorefa: FakeQuantizer<DorefaOptions> = {
   name: 'dorefa',
@@ -82,7 +85,6 @@ export const dorefa: FakeQuantizer<DorefaOptions> = {
   roles: ['weight'],
   partner: 'pact',
   ops: DOREFA_OPS,
-  obstacle: (spec) => symmetricObstacle(spec, 'dorefa') ?? powerOfTwoObstacle(spec),
   init(cx, { gain }) {
     const { params, shape } = cx
     const { spec } = params
@@ -90,17 +92,20 @@ export const dorefa: FakeQuantizer<DorefaOptions> = {
     const gains = largest.map((m) => (gain === 'keep' ? m : 1))
     const scales = largest.map((m, i) => {
       const t = Math.tanh(m)
-      return ((gains[i] as number) * (t / (t + EPSILON))) / reachOfWeights(spec)
+      return storedScale(((gains[i] as number) * (t / (t + EPSILON))) / reachOfWeights(spec), spec)
     })
     const tensor = (name: string, values: readonly number[]) => broadcastable(values, spec.granularity, shape, name)
     return {
       op: opIn(DOREFA_OPS, 'Dorefa', { arithmetic: arithmeticOf(spec), perChannel: false }),
       inputs: [
         { name: 'scale', initial: tensor('scale', scales), trained: false },
-        { name: 'zero_point', initial: Tensor.float32([], [params.zeroPoint[0] ?? 0]), trained: false },
+        { name: 'zero_point', initial: Tensor.float32([], [zeroOfWeights(params)]), trained: false },
         { name: 'gain', initial: tensor('gain', gains), trained: false },
       ],
-      attributes: { ...codeAttributes(spec), ...layoutAttributes(cx) },
+      attributes: {
+        ...{ ...codeAttributes(spec), ...layoutAttributes(cx) },
+        ...(spec.powerOfTwo && { clips: attribute.int(1) }),
+      },
     }
   },
   toParams: uniformParams,

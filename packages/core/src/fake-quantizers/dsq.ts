@@ -3,11 +3,11 @@ import { type GradContext, toInput } from '../ops/index.ts'
 import { must } from '../util/index.ts'
 import type { FakeQuantizer } from './define.ts'
 import { type GradientScale, gradientScaleOption } from './gradient-options.ts'
-import { powerOfTwoObstacle } from './learned-step.ts'
+import { realScaleObstacle, type ScaleOptions, scaleOption } from './power-of-two-scale.ts'
 import { type UniformGradient, uniformOps } from './uniform-op.ts'
 import { uniformCall, uniformParams } from './uniform-state.ts'
 
-export interface DsqOptions {
+export interface DsqOptions extends ScaleOptions {
   readonly alpha: number
   readonly learnAlpha: boolean
   readonly learnScale: boolean
@@ -101,12 +101,19 @@ export const dsq: FakeQuantizer<DsqOptions> = {
     learnAlpha: { summary: 'alpha is trained', default: false },
     learnScale: { summary: 'scales are trained, by the derivative of the soft staircase', default: true },
     gradientScale: gradientScaleOption('features'),
+    scale: scaleOption,
   },
   roles: ['weight', 'activation'],
   ops: DSQ_OPS,
-  obstacle: (spec, _, { learnScale }) => (learnScale ? powerOfTwoObstacle(spec) : undefined),
-  init(cx, { alpha, learnAlpha, learnScale, gradientScale }) {
-    const start = { scaleTrained: learnScale, zeroPointTrained: false, mask: 'unrounded', gradientScale } as const
+  obstacle: realScaleObstacle,
+  init(cx, { alpha, learnAlpha, learnScale, gradientScale, scale }) {
+    const start = {
+      scaleTrained: learnScale,
+      zeroPointTrained: false,
+      mask: 'unrounded',
+      gradientScale,
+      scale,
+    } as const
     const call = uniformCall(DSQ_OPS, 'Dsq', cx, start)
     const initial = Tensor.float32([], [alpha])
     return { ...call, inputs: [...call.inputs, { name: 'alpha', initial, trained: learnAlpha }] }

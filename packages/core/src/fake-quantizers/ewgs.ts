@@ -1,7 +1,8 @@
 import { attribute } from '../ir/index.ts'
 import { attrs } from '../ops/index.ts'
 import type { FakeQuantizer } from './define.ts'
-import { type LearnedStepOptions, learnedStepOptions, powerOfTwoObstacle } from './learned-step.ts'
+import { type LearnedStepOptions, learnedStepOptions } from './learned-step.ts'
+import { realScaleObstacle } from './power-of-two-scale.ts'
 import { uniformOps } from './uniform-op.ts'
 import { uniformCall, uniformParams } from './uniform-state.ts'
 
@@ -47,9 +48,9 @@ export const ewgs: FakeQuantizer<EwgsOptions> = {
   observer: 'lsq',
   affineObserver: 'mse',
   ops: EWGS_OPS,
-  obstacle: powerOfTwoObstacle,
-  init(cx, { delta, mask, gradientScale, learnZeroPoint }) {
-    const start = { scaleTrained: true, zeroPointTrained: learnZeroPoint, mask, gradientScale }
+  obstacle: realScaleObstacle,
+  init(cx, { delta, mask, gradientScale, learnZeroPoint, scale }) {
+    const start = { scaleTrained: true, zeroPointTrained: learnZeroPoint, mask, gradientScale, scale }
     const call = uniformCall(EWGS_OPS, 'Ewgs', cx, start)
     return { ...call, attributes: { ...call.attributes, delta: attribute.float(delta) } }
   },

@@ -1,5 +1,6 @@
 export * from './define.ts'
 export type { GradientScale, Mask } from './gradient-options.ts'
+export { POWER_OF_TWO_OP, roundedToPowerOfTwo } from './power-of-two-scale.ts'
 export * from './registry.ts'
 export { sizeOfScale } from './scale-nodes.ts'
 export { softRoundingPenalty } from './soft-rounding.ts'

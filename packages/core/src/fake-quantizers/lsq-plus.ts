@@ -1,5 +1,6 @@
 import type { FakeQuantizer } from './define.ts'
-import { type LearnedStepOptions, learnedStepOptions, powerOfTwoObstacle, UNIFORM_OPS } from './learned-step.ts'
+import { type LearnedStepOptions, learnedStepOptions, UNIFORM_OPS } from './learned-step.ts'
+import { realScaleObstacle } from './power-of-two-scale.ts'
 import { uniformCall, uniformParams } from './uniform-state.ts'
 
 /**
@@ -18,13 +19,14 @@ export const lsqPlus: FakeQuantizer<LearnedStepOptions> = {
   roles: ['weight', 'activation'],
   observer: 'lsq-plus',
   ops: UNIFORM_OPS,
-  obstacle: powerOfTwoObstacle,
-  init: (cx, { mask, gradientScale, learnZeroPoint }) =>
+  obstacle: realScaleObstacle,
+  init: (cx, { mask, gradientScale, learnZeroPoint, scale }) =>
     uniformCall(UNIFORM_OPS, 'FakeQuantize', cx, {
       scaleTrained: true,
       zeroPointTrained: learnZeroPoint,
       mask,
       gradientScale,
+      scale,
     }),
   toParams: uniformParams,
 }

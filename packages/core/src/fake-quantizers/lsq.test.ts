@@ -62,7 +62,7 @@ describe('lsq', () => {
     ['symmetric', observed(SYMMETRIC, 0.25), VECTORS.lsqSymmetric],
     ['affine', observed(AFFINE, 0.25, 5), VECTORS.lsqAffine],
   ] as const)('does what MQBench does, %s', async (_, params, vectors) => {
-    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: true } as const
+    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: true, scale: 'target' } as const
     const run = await runFakeQuantizer(engine, lsq.init(activation(params), options), x, dy)
     close(run.y, vectors.y)
     close(run.gradients.x, vectors.dx)
@@ -73,14 +73,14 @@ describe('lsq', () => {
   })
 
   it('does what MegEngine does without a zero point: 7.1, and 1.6 passes', async () => {
-    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: false } as const
+    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: false, scale: 'target' } as const
     const run = await runFakeQuantizer(engine, lsq.init(activation(observed(SYMMETRIC, 0.25)), options), x, dy)
     close(run.gradients.scale, 7.1)
     close(run.gradients.x, VECTORS.lsqSymmetric.dx)
   })
 
   it('clips with zero point 1 where MegEngine does, and takes the zero point off the clipped gradient, as the formula says', async () => {
-    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: false } as const
+    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: false, scale: 'target' } as const
     const spec = quantSpec({ bits: 4, signed: true, symmetric: false })
     const run = await runFakeQuantizer(engine, lsq.init(activation(observed(spec, 0.25, 1)), options), x, dy)
     expect([run.y[0], run.y[14], run.y[15]]).toEqual([-2.25, 1.5, 1.5])
@@ -101,7 +101,7 @@ describe('lsq', () => {
         zeroPoint: [0, 0],
       }
       const cx = { role, spec: params.spec, params, shape: [2, 8] }
-      const call = lsq.init(cx, { mask: 'rounded', gradientScale, learnZeroPoint: false })
+      const call = lsq.init(cx, { mask: 'rounded', gradientScale, learnZeroPoint: false, scale: 'target' })
       return (await runFakeQuantizer(engine, call, half(x), half(dy))).gradients.scale ?? []
     }
     const plain = await scaleGradient('none', 'weight')
@@ -114,7 +114,7 @@ describe('lsq', () => {
   })
 
   it('takes the size of a scale that training made negative, and its gradient the other way', async () => {
-    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: false } as const
+    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: false, scale: 'target' } as const
     const call = lsq.init(activation(observed(SYMMETRIC, 0.25)), options)
     const inputs = call.inputs.map((input) =>
       input.name === 'scale' ? { ...input, initial: Tensor.float32([], [-0.25]) } : input,
@@ -131,7 +131,7 @@ describe('lsq', () => {
 
 describe('lsq-plus', () => {
   it('learns the zero point of specs that have one, and deploys it as a code', async () => {
-    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: true } as const
+    const options = { mask: 'rounded', gradientScale: 'elements', learnZeroPoint: true, scale: 'target' } as const
     const names = (spec: QuantSpec) =>
       lsqPlus.init(activation(observed(spec, 0.25)), options).inputs.filter((i) => i.trained)
     expect(names(AFFINE).map((i) => i.name)).toEqual(['scale', 'zero_point'])
@@ -142,7 +142,7 @@ describe('lsq-plus', () => {
   })
 
   it('is the paper’s rule, element by element', async () => {
-    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: true } as const
+    const options = { mask: 'unrounded', gradientScale: 'none', learnZeroPoint: true, scale: 'target' } as const
     const call = lsqPlus.init(activation(observed(AFFINE, 0.3, 4)), options)
     const run = await runFakeQuantizer(engine, call, x, dy)
     const [s, z] = [Math.fround(0.3), 4]

@@ -3,9 +3,11 @@ import {
   dataRanges,
   forEachRun,
   type Granularity,
+  powerOfTwo,
   type QuantParams,
   type QuantSpec,
   stepsAboutZero,
+  symmetricZero,
 } from '../quant/index.ts'
 import type { OptionSpec } from '../util/index.ts'
 import type { QuantizerContext, QuantizerState, WeightValues } from './define.ts'
@@ -72,9 +74,15 @@ export const ofChannel = (state: QuantizerState, name: string, p: number): numbe
 
 /** How many steps of an even grid lie between 0 and the largest weight. */
 export const reachOfWeights = (spec: QuantSpec): number => {
+  if (!spec.symmetric) return (spec.quantMax - spec.quantMin) / 2
   const { below, above } = stepsAboutZero(spec)
   return Math.min(below, above)
 }
 
-export const symmetricObstacle = (spec: QuantSpec, name: string): string | undefined =>
-  spec.symmetric ? undefined : `${name} makes weights that are symmetric about zero, and this target's have zero points`
+/** Normalized weights are symmetric about zero: where a target has zero points, theirs is the middle. */
+export const zeroOfWeights = ({ spec, zeroPoint }: QuantParams): number =>
+  spec.symmetric ? (zeroPoint[0] ?? 0) : symmetricZero(spec)
+
+/** The scale that a grid has in the place of an exact one: a power of two, the nearest by its logarithm, where the target shifts. */
+export const storedScale = (exact: number, spec: QuantSpec): number =>
+  spec.powerOfTwo ? powerOfTwo(exact, 'round') : exact

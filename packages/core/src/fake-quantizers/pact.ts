@@ -11,13 +11,19 @@ import {
 import { must, roundHalfEven } from '../util/index.ts'
 import { arithmeticOf } from './arithmetic.ts'
 import type { FakeQuantizer, QuantizerCall, QuantizerContext, QuantizerInput, QuantizerState } from './define.ts'
-import { powerOfTwoObstacle } from './learned-step.ts'
 import { PACT_OPS } from './pact-ops.ts'
+import {
+  isPowerOfTwo,
+  readAsPowerOfTwo,
+  realScaleObstacle,
+  type ScaleOptions,
+  scaleOption,
+} from './power-of-two-scale.ts'
 import { atLeastMinScale, scalar } from './scale-nodes.ts'
 import { opIn } from './uniform-op.ts'
 import { codeAttributes, numbersOf } from './uniform-state.ts'
 
-export interface PactOptions {
+export interface PactOptions extends ScaleOptions {
   readonly start: number
 }
 
@@ -35,11 +41,15 @@ export const pact: FakeQuantizer<PactOptions> = {
   source: 'Choi et al. 2018, arXiv:1805.06085',
   options: {
     start: { summary: 'where clipping begins: α, and −α of signed data; 0: the observed range', default: 0, least: 0 },
+    scale: scaleOption,
   },
   roles: ['activation'],
   partner: 'dorefa',
   ops: PACT_OPS,
-  obstacle: powerOfTwoObstacle,
+  obstacle: (spec, target, options) =>
+    isPowerOfTwo(spec, options) && !spec.symmetric
+      ? 'pact trains both ends of a range with a zero point, and a power of two fits one of them'
+      : realScaleObstacle(spec, target, options),
   init: (cx, options) => (cx.params.spec.symmetric ? symmetricCall(cx, options) : affineCall(cx, options)),
   toParams: (spec, state) => (state.negative_alpha ? affineParams(spec, state) : symmetricParams(spec, state)),
   writeScale(sink, { alpha, zero_point, negative_alpha }, planned) {
@@ -53,7 +63,7 @@ export const pact: FakeQuantizer<PactOptions> = {
   },
 }
 
-function symmetricCall(cx: QuantizerContext, { start }: PactOptions): QuantizerCall {
+function symmetricCall(cx: QuantizerContext, { start, ...options }: PactOptions): QuantizerCall {
   const { spec, zeroPoint, scale } = cx.params
   const zero = zeroPoint[0] ?? 0
   const reach = reachOf(spec, zero)
@@ -65,7 +75,10 @@ function symmetricCall(cx: QuantizerContext, { start }: PactOptions): QuantizerC
   const form = { arithmetic: arithmeticOf(spec), perChannel: false }
   return {
     op: opIn(PACT_OPS, 'Pact', form),
-    inputs: [alpha, { name: 'zero_point', initial: Tensor.float32([], [zero]), trained: false }],
+    inputs: [
+      isPowerOfTwo(spec, options) ? readAsPowerOfTwo(alpha, reach) : alpha,
+      { name: 'zero_point', initial: Tensor.float32([], [zero]), trained: false },
+    ],
     attributes: {
       ...codeAttributes(spec),
       reach: attribute.float(reach),

@@ -1,7 +1,8 @@
 import { attribute, Tensor } from '../ir/index.ts'
 import { attrs } from '../ops/index.ts'
 import type { FakeQuantizer } from './define.ts'
-import { type LearnedStepOptions, learnedStepOptions, powerOfTwoObstacle } from './learned-step.ts'
+import { type LearnedStepOptions, learnedStepOptions } from './learned-step.ts'
+import { realScaleObstacle } from './power-of-two-scale.ts'
 import { uniformOps } from './uniform-op.ts'
 import { uniformCall, uniformParams } from './uniform-state.ts'
 
@@ -42,9 +43,9 @@ export const qdrop: FakeQuantizer<QDropOptions> = {
   roles: ['activation'],
   partner: 'soft-rounding',
   ops: QDROP_OPS,
-  obstacle: powerOfTwoObstacle,
-  init(cx, { probability, mask, gradientScale, learnZeroPoint }) {
-    const start = { scaleTrained: true, zeroPointTrained: learnZeroPoint, mask, gradientScale }
+  obstacle: realScaleObstacle,
+  init(cx, { probability, mask, gradientScale, learnZeroPoint, scale }) {
+    const start = { scaleTrained: true, zeroPointTrained: learnZeroPoint, mask, gradientScale, scale }
     const call = uniformCall(QDROP_OPS, 'QDrop', cx, start)
     return {
       op: call.op,

@@ -5,9 +5,16 @@ import { arithmeticOf } from './arithmetic.ts'
 import type { FakeQuantizer } from './define.ts'
 import { type GradientScale, gradientScaleOption } from './gradient-options.ts'
 import { gradientFactor, signOf, times } from './gradient-pieces.ts'
-import { powerOfTwoObstacle } from './learned-step.ts'
 import { normalizedOps } from './normalized-op.ts'
-import { type Gain, gainOption, magnitudes, mapChannels, ofChannel, symmetricObstacle } from './normalized-weights.ts'
+import {
+  type Gain,
+  gainOption,
+  magnitudes,
+  mapChannels,
+  ofChannel,
+  storedScale,
+  zeroOfWeights,
+} from './normalized-weights.ts'
 import { GRADIENT_SCALE, opIn } from './uniform-op.ts'
 import { codeAttributes, gradientScaleAttribute, uniformParams } from './uniform-state.ts'
 
@@ -51,7 +58,7 @@ const QIL_OPS = normalizedOps({
     'signed = Mul(powers, signs)',
     'weights = Mul(signed, gain)',
   ],
-  gradients(cx, dWeights) {
+  gradients(cx, pass) {
     const { g } = cx
     const centre = cx.x(INPUTS.centre)
     const width = g.op('Max', [g.op('Abs', [cx.x(INPUTS.width)]), MIN_SCALE])
@@ -61,7 +68,7 @@ const QIL_OPS = normalizedOps({
     const free = g.add(g.mul(g.div(from, width), 0.5), 0.5)
     const unit = g.op('Clip', [free, 0, 1])
     const isInside = g.op('And', [g.greater(free, 0), g.less(free, 1)])
-    const dSigned = g.mul(dWeights, g.mul(signs, cx.x(3)))
+    const dSigned = g.mul(pass(), g.mul(signs, cx.x(3)))
     const slope = g.mul(gamma, g.op('Pow', [unit, g.sub(gamma, 1)]))
     const dFree = g.where(isInside, g.mul(dSigned, slope), 0)
     const perWidth = g.div(0.5, width)
@@ -97,14 +104,16 @@ export const qil: FakeQuantizer<QilOptions> = {
   },
   roles: ['weight'],
   ops: QIL_OPS,
-  obstacle: (spec) => symmetricObstacle(spec, 'qil') ?? powerOfTwoObstacle(spec),
   init(cx, { gain, learnGamma, gradientScale }) {
     const { params, shape, role } = cx
     const { spec } = params
+    const zero = zeroOfWeights(params)
+    const reach = spec.quantMax - zero
     const largest = magnitudes(cx)
-    const gains = largest.map((m) => (gain === 'keep' ? m : 1))
-    const scales = gains.map((factor) => factor / spec.quantMax)
-    const halves = largest.map((m) => m / 2)
+    const scales = largest.map((m) => storedScale((gain === 'keep' ? m : 1) / reach, spec))
+    // Where the scale is rounded, the interval ends with the grid.
+    const gains = scales.map((s, i) => (spec.powerOfTwo || gain === 'unit' ? s * reach : (largest[i] as number)))
+    const halves = (gain === 'keep' ? gains : largest).map((m) => m / 2)
     const input = (name: string, values: readonly number[], trained: boolean) => {
       return { name, initial: broadcastable(values, spec.granularity, shape, name), trained }
     }
@@ -112,7 +121,7 @@ export const qil: FakeQuantizer<QilOptions> = {
       op: opIn(QIL_OPS, 'Qil', { arithmetic: arithmeticOf(spec), perChannel: false }),
       inputs: [
         input('scale', scales, false),
-        { name: 'zero_point', initial: Tensor.float32([], [params.zeroPoint[0] ?? 0]), trained: false },
+        { name: 'zero_point', initial: Tensor.float32([], [zero]), trained: false },
         input('gain', gains, false),
         input('centre', halves, true),
         input('width', halves, true),

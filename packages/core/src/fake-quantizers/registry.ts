@@ -18,6 +18,7 @@ import { lsq } from './lsq.ts'
 import { lsqPlus } from './lsq-plus.ts'
 import { n2uq } from './n2uq.ts'
 import { pact } from './pact.ts'
+import { POWER_OF_TWO_OP } from './power-of-two-scale.ts'
 import { qdrop } from './qdrop.ts'
 import { qil } from './qil.ts'
 import { softRounding } from './soft-rounding.ts'
@@ -69,10 +70,10 @@ export function chooseFakeQuantizer(
   return { quantizer: quantizer as unknown as FakeQuantizer, options: checkedOptions(KIND, quantizer, options) }
 }
 
-/** A registry that knows the operators of fake-quantizers as well, so that networks with them are inferred, run and differentiated. */
+/** A registry that knows the operators of fake-quantizers, and of the rounding of their scales, as well, so that networks with them are inferred, run and differentiated. */
 export function qatOps(ops: OpRegistry, quantizers: FakeQuantizers = FAKE_QUANTIZERS): OpRegistry {
   const all = new Set(Object.values(quantizers).flatMap((quantizer): readonly OpDef[] => quantizer.ops))
-  return ops.extend(all)
+  return ops.extend(all.add(POWER_OF_TWO_OP))
 }
 
 /**

@@ -5,6 +5,7 @@ import { must, roundHalfEven } from '../util/index.ts'
 import { arithmeticOf } from './arithmetic.ts'
 import type { QuantizerCall, QuantizerContext, QuantizerRole, QuantizerState } from './define.ts'
 import type { GradientScale, Mask } from './gradient-options.ts'
+import { isPowerOfTwo, readAsPowerOfTwo, type ScaleKind } from './power-of-two-scale.ts'
 import { opIn } from './uniform-op.ts'
 
 /** How the inputs of a uniform fake-quantizer are treated. */
@@ -14,6 +15,8 @@ export interface UniformStart {
   readonly zeroPointTrained: boolean
   readonly mask: Mask
   readonly gradientScale: GradientScale
+  /** Default: as they are. */
+  readonly scale?: ScaleKind
 }
 
 /** The call of the family `base` that begins with the observed scale and zero point. */
@@ -31,6 +34,7 @@ export function uniformCall(
   const zero = params.zeroPoint[0] ?? 0
   const isOne = params.zeroPoint.every((z) => z === zero)
   const zeroPoint = isOne && !zeroPointTrained ? Tensor.float32([], [zero]) : tensor(params.zeroPoint, 'zero_point')
+  const scale = { name: 'scale', initial: tensor(params.scale, 'scale'), trained: start.scaleTrained }
   const arithmetic = arithmeticOf(spec)
   // Adding nothing before rounding is adding nothing behind it, which takes fewer steps.
   const addThenRound = arithmetic.addThenRound && (zeroPointTrained || !isOne || zero !== 0)
@@ -38,7 +42,7 @@ export function uniformCall(
   return {
     op: opIn(ops, base, form),
     inputs: [
-      { name: 'scale', initial: tensor(params.scale, 'scale'), trained: start.scaleTrained },
+      isPowerOfTwo(spec, { scale: start.scale ?? 'real' }) ? readAsPowerOfTwo(scale) : scale,
       { name: 'zero_point', initial: zeroPoint, trained: zeroPointTrained },
     ],
     attributes: { ...codeAttributes(spec), ...gradientAttributes(start, role) },

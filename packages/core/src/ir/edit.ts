@@ -58,6 +58,8 @@ export interface InsertOptions {
   readonly output?: boolean
   /** The graph of the value; needed only for an input or initializer that no node reads. */
   readonly graph?: Graph
+  /** Where the nodes go behind a value that no node makes. Default: first in its graph. */
+  readonly after?: Node
 }
 
 /**
@@ -74,11 +76,8 @@ export function insertOn(value: Value, nodes: readonly Node[], options: InsertOp
     () => `an edge to insert on does not read "${value.name}"`,
   )
   invariant(!options.output || graph.isOutput(value), () => `"${value.name}" is not an output of its graph`)
-  addAll(
-    graph,
-    nodes,
-    value.producer ? { after: value.producer } : graph.nodes.first ? { before: graph.nodes.first } : {},
-  )
+  const after = value.producer ?? options.after
+  addAll(graph, nodes, after ? { after } : graph.nodes.first ? { before: graph.nodes.first } : {})
   redirect(uses, end)
   if (options.output) replaceOutput(graph, value, end)
 }

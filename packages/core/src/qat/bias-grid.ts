@@ -1,4 +1,4 @@
-import { deployedScale, sizeOfScale } from '../fake-quantizers/index.ts'
+import { deployedScale, POWER_OF_TWO_OP, sizeOfScale } from '../fake-quantizers/index.ts'
 import { type Graph, GraphBuilder, type Node, Tensor, type Value, valuesByName } from '../ir/index.ts'
 import type { NodeSink } from '../quant/index.ts'
 import { must } from '../util/index.ts'
@@ -71,9 +71,18 @@ function scaleOf(
 ): Value {
   const { quantizer: rule, options } = chosen(quantizer, cx)
   const own = Object.fromEntries(
-    inputs.map(({ name, initializer }) => [name, must(values.get(initializer), `parameter "${initializer}"`)]),
+    inputs.map(({ name, initializer, powerOfTwo }) => {
+      const parameter = must(values.get(initializer), `parameter "${initializer}"`)
+      return [name, powerOfTwo === undefined ? parameter : roundedIn(parameter)]
+    }),
   )
   return rule.writeScale?.(sink, own, spec, options) ?? sizeOfScale(sink, must(own.scale, 'scale'))
+}
+
+/** What fake-quantizers read in the place of a parameter that is rounded to powers of two. */
+function roundedIn(parameter: Value): Value {
+  const [use] = parameter.uses().filter(({ node }) => node.opType === POWER_OF_TWO_OP.type)
+  return must(use?.node.outputs[0], `rounding of "${parameter.name}"`)
 }
 
 function rounded(bias: Value, input: Value, weight: Value, sink: NodeSink): Value {

@@ -68,10 +68,10 @@ export function recordOf(
   fresh: (name: string) => string,
   state: Map<string, Tensor>,
 ): QuantizerRecord {
-  const inputs = call.inputs.map(({ name, initial, trained, decays, random }): QuantizerInputRecord => {
-    const initializer = fresh(name)
+  const inputs = call.inputs.map(({ initial, ...input }): QuantizerInputRecord => {
+    const initializer = fresh(input.name)
     state.set(initializer, initial)
-    return { name, initializer, trained, ...(decays ? { decays } : {}), ...(random ? { random } : {}) }
+    return { initializer, ...input }
   })
   return {
     ...{ group, role, spec: params.spec, quantizer: choice },

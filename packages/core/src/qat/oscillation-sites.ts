@@ -29,11 +29,12 @@ export function oscillationSites({ quantizers }: QFloatRecord, { model, paramete
   return quantizers.flatMap(({ role, enabled, quantizer, sites, inputs }) => {
     if (role !== 'weight' || !enabled) return []
     if (!EVEN.includes(quantizer.name)) throw notEven(quantizer.name)
-    const scale = must(inputs.find(({ name }) => name === 'scale')?.initializer, 'scale')
+    const at = inputs.findIndex(({ name }) => name === 'scale')
     return sites.flatMap(({ node: name }): OscillationSite[] => {
       const node = must(nodes.get(name), `fake-quantizer "${name}"`)
       const source = sourceOf(must(node.inputs[0], 'weight'), trained)
       const rounded = must(node.outputs[0], 'rounded weight').name
+      const scale = must(node.inputs[1 + at], 'scale').name
       return source && values.has(scale) ? [{ ...source, scale, rounded }] : []
     })
   })

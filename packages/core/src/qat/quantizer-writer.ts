@@ -1,5 +1,5 @@
-import { QAT_DOMAIN } from '../fake-quantizers/index.ts'
-import { asTensor, type Graph, GraphBuilder, insertOn, Node, tensorType, type Value } from '../ir/index.ts'
+import { POWER_OF_TWO_OP, QAT_DOMAIN } from '../fake-quantizers/index.ts'
+import { asTensor, attribute, type Graph, GraphBuilder, insertOn, Node, tensorType, type Value } from '../ir/index.ts'
 import { dequantizedName, type TensorPlan } from '../quant/index.ts'
 import type { RandomInput } from '../training/index.ts'
 import { must } from '../util/index.ts'
@@ -24,6 +24,8 @@ export class QuantizerWriter {
   readonly #plans: ReadonlyMap<string, TensorPlan>
   readonly #parameters = new Map<string, Value>()
   readonly #done = new Set<QuantizerSite>()
+  /** The last of those nodes before everything else that round parameters. */
+  #roundings: Node | undefined
 
   /** Inputs for the numbers that some fake-quantizers draw in each step. */
   readonly random: RandomInput[] = []
@@ -65,7 +67,9 @@ export class QuantizerWriter {
       const value = must(values.get(plan.value), `value "${plan.value}"`)
       const readers = new Set(plan.readers)
       const uses = value.uses().filter((use) => readers.has(use.node.name))
-      insertOn(value, [this.#node(found, value)], { uses, output: plan.graphOutput === true, graph: this.#graph })
+      const node = this.#node(found, value)
+      const after = this.#roundings ? { after: this.#roundings } : {}
+      insertOn(value, [node], { uses, output: plan.graphOutput === true, graph: this.#graph, ...after })
     }
   }
 
@@ -99,19 +103,32 @@ export class QuantizerWriter {
   }
 
   /** Evaluation takes fixed numbers in the place of random ones. */
-  #input({ initializer, random }: QuantizerInputRecord, { node }: QuantizerSite, x: Value): Value {
-    if (!random || this.#form === 'evaluation') return this.#parameter(initializer)
+  #input({ initializer, powerOfTwo, random }: QuantizerInputRecord, { node }: QuantizerSite, x: Value): Value {
+    if (!random || this.#form === 'evaluation') return this.#parameter(initializer, powerOfTwo)
     const noise = new GraphBuilder(this.#graph).input(`${node}_noise`, tensorType('float32', asTensor(x.type)?.shape))
     this.random.push({ name: noise.name, fill: { kind: 'uniform' } })
     return noise
   }
 
-  #parameter(name: string): Value {
+  /** As it is read: rounded before everything else, where it is. */
+  #parameter(name: string, powerOfTwo: number | undefined): Value {
     const known = this.#parameters.get(name)
     if (known) return known
     const value = this.#graph.addInitializer(name, must(this.#state.get(name), `parameter "${name}"`))
-    this.#parameters.set(name, value)
-    return value
+    const read = powerOfTwo === undefined ? value : this.#rounded(value, powerOfTwo)
+    this.#parameters.set(name, read)
+    return read
+  }
+
+  #rounded(parameter: Value, steps: number): Value {
+    const [first] = this.#graph.nodes
+    const builder = new GraphBuilder(this.#graph, first ? { before: first } : {})
+    const name = `${parameter.name}_power_of_two`
+    const { type, domain } = POWER_OF_TWO_OP
+    const options = { domain, name, output: name, types: [parameter.type] }
+    const rounded = builder.op(type, [parameter], { steps: attribute.float(steps) }, options)
+    this.#roundings ??= rounded.producer ?? undefined
+    return rounded
   }
 }
 

@@ -44,6 +44,8 @@ export interface QuantizerInputRecord {
   /** Gradients change it. */
   readonly trained: boolean
   readonly decays?: true
+  /** The operator reads it rounded to so many times a power of two. */
+  readonly powerOfTwo?: number
   /** Uniform numbers, new in each step of training. */
   readonly random?: true
 }

@@ -8,6 +8,7 @@ import {
   type QuantizerCall,
   type QuantizerRole,
   type QuantizerState,
+  roundedToPowerOfTwo,
 } from '@fewbit/core/fake-quantizers'
 import { Tensor } from '@fewbit/core/ir'
 import {
@@ -58,6 +59,8 @@ const SPECS: readonly QuantSpec[] = [
   quantSpec({ bits: 8, signed: false, symmetric: true }),
   quantSpec({ bits: 4, signed: true, symmetric: false, rounding: 'half-away' }, undefined, { reciprocal: true }),
   quantSpec({ bits: 4, signed: false, symmetric: false }, undefined, { rounding: 'half-up', addThenRound: true }),
+  quantSpec({ bits: 4, signed: true, symmetric: true, powerOfTwo: 'ceil' }),
+  quantSpec({ bits: 8, signed: false, symmetric: true, powerOfTwo: 'round' }),
   levels(4, true),
   levels(3, false),
 ]
@@ -270,7 +273,12 @@ class Case {
 
   #deployed() {
     const { quantizer, options } = this.#chosen
-    const state: QuantizerState = Object.fromEntries(this.call.inputs.map(({ name, initial }) => [name, initial]))
+    const state: QuantizerState = Object.fromEntries(
+      this.call.inputs.map(({ name, initial, powerOfTwo }) => [
+        name,
+        powerOfTwo === undefined ? initial : roundedToPowerOfTwo(initial, powerOfTwo),
+      ]),
+    )
     const weights = { values: this.#x.numbers() as Float32Array, dims: this.#x.dims }
     const params = quantizer.toParams(this.#spec, state, options)
     const stored = quantizer.deployedWeights?.(weights, this.#spec, state, options) ?? weights.values

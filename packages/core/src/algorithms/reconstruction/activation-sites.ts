@@ -14,7 +14,7 @@ export interface ActivationSite {
 }
 
 /** Learned scales as the papers' programs have them: gradients stop where codes are clipped, and Adam makes their size irrelevant. */
-export const LEARNED = { mask: 'rounded', gradientScale: 'none', learnZeroPoint: false } as const
+export const LEARNED = { mask: 'rounded', gradientScale: 'none', learnZeroPoint: false, scale: 'real' } as const
 
 export interface ActivationOptions {
   /** Of an element to be quantized in a step. */

@@ -208,7 +208,7 @@ describe('a network with fake-quantizers', () => {
     ['QAT_OPTION', () => prepare({ algorithms: ['cle'] } as object)],
     ['QAT_NOTHING', () => prepare({ scheme: 'float' })],
     ['QAT_BATCH_NORM', () => prepare({ batchNorm: 'fold' as BatchNormName })],
-    ['QAT_OBSTACLE', () => prepare({ target: 'vitis-ai', fakeQuantizer: 'lsq' })],
+    ['QAT_OBSTACLE', () => prepare({ target: 'vitis-ai', fakeQuantizer: 'lsq:scale=real' })],
     ['FAKE_QUANTIZER_UNKNOWN', () => prepare({ fakeQuantizer: 'lsqq' })],
     ['DATA_MISSING', () => prepare({ calibration: {} })],
     ['QFLOAT_MISSING', async () => readQFloat(network)],

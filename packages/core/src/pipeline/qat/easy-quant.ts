@@ -105,7 +105,11 @@ function stretch(end: Value, recordOf: (node: Node) => QuantizerRecord | undefin
   return { cut: [...cut], inside: [...inside] }
 }
 
-function checkScale({ group, inputs, quantizer }: QuantizerRecord): void {
+function checkScale({ group, inputs, quantizer, spec }: QuantizerRecord): void {
+  if (spec.powerOfTwo) {
+    const text = `the scale of "${group}" is a power of two, and factors about 1 make others of it`
+    throw problem('QAT_EASYQUANT', text, { at: { value: group }, fix: 'calibrate with the observer pot-search' })
+  }
   if (inputs.some(({ name }) => name === 'scale')) return
   throw problem('QAT_EASYQUANT', `the fake-quantizer ${quantizer.name} of "${group}" has no scale that could be set`, {
     at: { value: group },

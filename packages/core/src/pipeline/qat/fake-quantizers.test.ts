@@ -39,8 +39,8 @@ async function trainedState(trainable: ReturnType<typeof qatTrainable>) {
 }
 
 describe.each(Object.keys(FAKE_QUANTIZERS) as FakeQuantizerName[])('%s', (fakeQuantizer) => {
-  it.each(['academic', 'onnxruntime'])('deploys on %s what it trains, or says why not', async (target) => {
-    const scheme = target === 'academic' ? 'w4a4' : 'w8a8'
+  it.each(['academic', 'onnxruntime', 'tvm'])('deploys on %s what it trains, or says why not', async (target) => {
+    const scheme = target === 'onnxruntime' ? 'w8a8' : 'w4a4'
     const prepared = prepareQat(network, {
       engine,
       target,
@@ -61,7 +61,9 @@ describe.each(Object.keys(FAKE_QUANTIZERS) as FakeQuantizerName[])('%s', (fakeQu
     }
     const qfloat = await prepared
     const trained = withTrained(qfloat, await trainedState(qatTrainable(qfloat)))
-    const { conversion } = await convertQat(trained, { engine, data, tensors: true })
+    const { conversion, params } = await convertQat(trained, { engine, data, tensors: true })
+    const scales = [...params.values()].flatMap(({ scale }) => scale)
+    if (target === 'tvm') expect(scales.every((s) => Number.isInteger(Math.log2(s)))).toBe(true)
     for (const { value, within } of [...must(conversion, 'c').outputs, ...must(conversion?.tensors, 't')]) {
       expect(within, value).toBeGreaterThanOrEqual(0.999)
     }
@@ -71,14 +73,18 @@ describe.each(Object.keys(FAKE_QUANTIZERS) as FakeQuantizerName[])('%s', (fakeQu
 describe('biases of 32 bits', () => {
   it.each([
     ['tqt', 'tvm'],
+    ['lsq', 'tvm'],
+    ['pact', 'tvm'],
     ['tqt:scale=real', 'megengine'],
     ['pact', 'megengine'],
     ['pact', 'snpe'],
     ['lsq', 'snpe'],
+    ['dorefa', 'snpe'],
+    ['dorefa', 'tvm'],
   ] as const)('are rounded to the scales of %s, as on %s at 4 bits', async (fakeQuantizer, name) => {
     const qfloat = await prepareQat(network, {
       ...{ engine, target: name, scheme: 'w4a4', edgeBits: 4, smallLayers: 'integer', fakeQuantizer },
-      ...{ weightQuantizer: fakeQuantizer === 'pact' ? 'lsq' : fakeQuantizer, calibration: { data } },
+      ...{ weightQuantizer: fakeQuantizer === 'pact' ? 'qil' : fakeQuantizer, calibration: { data } },
     })
     expect(qfloat.record.biases.map(({ layer }) => layer)).toEqual(['a', 'c'])
     const trained = withTrained(qfloat, await trainedState(qatTrainable(qfloat)))
