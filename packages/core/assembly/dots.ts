@@ -1,5 +1,3 @@
-/** AssemblyScript: compiled to WebAssembly by `tools/build-wasm.ts`. All numbers are addresses in bytes, or counts. */
-
 /** Sums of four lanes of each of four vectors. */
 function sums(a: v128, b: v128, c: v128, d: v128): v128 {
   const low = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7))
@@ -82,4 +80,24 @@ export function dots(a: usize, m: usize, b: usize, n: usize, row: usize, out: us
       if (two) store<i32>(y + line + (j << 2), single(x + row, b + j * row, row))
     }
   }
+}
+
+/** The same, but neighbouring products are added in 16 bits that saturate; products fit 16 bits (`vpmaddubsw`). */
+export function saturatingDots(a: usize, m: usize, b: usize, n: usize, row: usize, out: usize): void {
+  for (let i: usize = 0; i < m; i++) {
+    for (let j: usize = 0; j < n; j++) {
+      store<i32>(out + ((i * n + j) << 2), pairwise(a + i * row, b + j * row, row))
+    }
+  }
+}
+
+function pairwise(a: usize, b: usize, row: usize): i32 {
+  let s = i32x4.splat(0)
+  for (let k: usize = 0; k < row; k += 16) {
+    const products = i16x8.mul(v128.load(a + k), v128.load(b + k))
+    const even = v128.shuffle<i16>(products, products, 0, 2, 4, 6, 0, 2, 4, 6)
+    const odd = v128.shuffle<i16>(products, products, 1, 3, 5, 7, 1, 3, 5, 7)
+    s = i32x4.add(s, i32x4.extend_low_i16x8_s(i16x8.add_sat_s(even, odd)))
+  }
+  return i32x4.extract_lane(s, 0) + i32x4.extract_lane(s, 1) + i32x4.extract_lane(s, 2) + i32x4.extract_lane(s, 3)
 }

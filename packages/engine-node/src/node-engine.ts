@@ -14,6 +14,7 @@ import {
 import { type Model, modelBytes, serializeModel } from '@fewbit/core/ir'
 import { MAX_MODEL_BYTES } from '@fewbit/core/onnx'
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
+import { startKernelPool } from './kernel-pool.ts'
 import { saveModel } from './model-file.ts'
 
 /** Defaults for every session; `load` overrides them. */
@@ -33,6 +34,7 @@ export function nodeEngine(defaults: NodeEngineOptions = {}): Engine {
       threads: defaults.threads ?? availableParallelism(),
     },
     load: (model, options = {}) => load(model, { ...defaults, ...options }),
+    startPool: startKernelPool,
   }
 }
 

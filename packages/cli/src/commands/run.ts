@@ -14,6 +14,7 @@ interface Flags extends DataFlags {
   integer: SchemeName
   samples?: number
   dump?: string
+  threads?: number
 }
 
 const DEFAULT_SAMPLES = 8
@@ -37,6 +38,7 @@ async function run(
     data: await openData(flags.data, model, flags, cx, samples),
     scheme: flags.integer,
     samples,
+    ...(flags.threads && { threads: flags.threads }),
     ...(onCodes && { onCodes }),
   })
 }
@@ -78,6 +80,7 @@ export function runCommand(program: Command, invocation: Invocation): void {
     )
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
     .option('--samples <n>', `samples, evenly spread over the data (default ${DEFAULT_SAMPLES})`, positiveInteger)
+    .option('--threads <n>', 'threads for large layers (default: one per processor)', positiveInteger)
     .option('--dump <folder>', 'write the codes of every layer, one .npz for each sample')
     .option('--json', 'print one JSON document')
     .addHelpText(

@@ -95,6 +95,7 @@ const RUN_INTEGERS = {
   data: true,
   scheme: true,
   samples: true,
+  threads: true,
   onCodes: true,
   ...RUN,
 } satisfies OptionNames<RunIntegersOptions>

@@ -15,8 +15,9 @@ import { cutIntoStages } from './stages.ts'
 export function withCustomOps(engine: Engine, ops: OpRegistry): Engine {
   const custom = [...ops].filter((def) => def.body !== undefined || def.evaluate !== undefined)
   if (custom.length === 0) return engine
-  const { name, version, capabilities } = engine
-  return { name, version, capabilities, load: (model, options) => load(engine, ops, model, options) }
+  const { name, version, capabilities, startPool } = engine
+  const pool = startPool && { startPool }
+  return { name, version, capabilities, ...pool, load: (model, options) => load(engine, ops, model, options) }
 }
 
 async function load(engine: Engine, ops: OpRegistry, source: ModelSource, options?: LoadOptions): Promise<Session> {

@@ -1,4 +1,5 @@
 import type { Model, Tensor } from '../ir/index.ts'
+import type { StartPool } from './kernel-pool.ts'
 
 /** Tensors by input or output name. */
 export type Feeds = Readonly<Record<string, Tensor>>
@@ -61,6 +62,8 @@ export interface Engine {
   readonly name: string
   readonly version: string
   readonly capabilities: Capabilities
+  /** Starts threads for kernels in shared memory, where the host has them; they run what is computed in whole numbers. */
+  readonly startPool?: StartPool
   /** @throws FewbitError ENGINE_LOAD, or ENGINE_UNSUPPORTED for outputs that would abort the process. */
   load(model: ModelSource, options?: LoadOptions): Promise<Session>
 }

@@ -3,8 +3,8 @@ import { extract, Tensor, type Value } from '../../ir/index.ts'
 import { must, problem } from '../../util/index.ts'
 import { type CodeTensor, codesOfTensor, newCodes, tensorOfCodes } from './codes.ts'
 import type { Kernels } from './kernels/kernels.ts'
-import { saturatingKernels } from './kernels/saturating.ts'
-import { fastKernels } from './kernels/wasm.ts'
+import { saturating } from './kernels/saturating.ts'
+import { fastKernels, pooledKernels } from './kernels/wasm.ts'
 import { lookUp, tableOf } from './layers/tables.ts'
 import type { IntegerNetwork, IslandStep, Step } from './network.ts'
 import { dequantizer, quantizer } from './schemes/real-values.ts'
@@ -14,6 +14,8 @@ export interface IntegerRunOptions {
   readonly engine?: Engine
   /** Exact kernels; arithmetics that saturate have their own. */
   readonly kernels?: Kernels
+  /** Threads that share large layers, where the engine's host has them; as many as the engine takes by default. */
+  readonly threads?: number
 }
 
 /** What one run of the network computed. */
@@ -29,16 +31,25 @@ export class IntegerSession {
   readonly #kernels: Kernels
   readonly #islands: ReadonlyMap<Step, Session>
   readonly #lastUse: ReadonlyMap<Value, number>
+  /** Kernels that end with the session. */
+  readonly #owned: Kernels | undefined
 
-  private constructor(network: IntegerNetwork, kernels: Kernels, islands: ReadonlyMap<Step, Session>) {
+  private constructor(
+    network: IntegerNetwork,
+    kernels: Kernels,
+    owned: Kernels | undefined,
+    islands: ReadonlyMap<Step, Session>,
+  ) {
     this.network = network
     this.#kernels = kernels
+    this.#owned = owned
     this.#islands = islands
     this.#lastUse = lastUses(network)
   }
 
   /** @throws FewbitError INTEGER_ISLAND where parts have to run in float and no engine is given. */
-  static async open(network: IntegerNetwork, { engine, kernels }: IntegerRunOptions): Promise<IntegerSession> {
+  static async open(network: IntegerNetwork, options: IntegerRunOptions): Promise<IntegerSession> {
+    const { engine } = options
     const islands = network.steps.filter((step): step is IslandStep => step.kind === 'island')
     if (islands.length > 0 && !engine) throw noEngine(network)
     const sessions = new Map<Step, Session>()
@@ -46,8 +57,9 @@ export class IntegerSession {
       const part = extract(network.model, island.reads, island.makes)
       sessions.set(island, await must(engine, 'engine').load(part, { optimization: 'all' }))
     }
-    const chosen = network.scheme.pairs ? saturatingKernels : (kernels ?? fastKernels())
-    return new IntegerSession(network, chosen, sessions)
+    const owned = options.kernels ? undefined : kernelsFor(options)
+    const exact = options.kernels ?? (owned as Kernels)
+    return new IntegerSession(network, network.scheme.pairs ? saturating(exact) : exact, owned, sessions)
   }
 
   /** @param keep whether the codes of all layers are handed back. */
@@ -68,6 +80,7 @@ export class IntegerSession {
 
   async release(): Promise<void> {
     for (const session of this.#islands.values()) await session.release()
+    await this.#owned?.close?.()
   }
 
   async #runIsland(step: IslandStep, memory: Memory): Promise<void> {
@@ -94,6 +107,10 @@ export class IntegerSession {
       memory.store(step.makes, Tensor.float32(dims, Float32Array.from(codes, real)))
     }
   }
+}
+
+function kernelsFor({ engine, threads = engine?.capabilities.threads ?? 1 }: IntegerRunOptions): Kernels {
+  return engine?.startPool ? pooledKernels(engine.startPool, threads) : fastKernels()
 }
 
 function quantized(

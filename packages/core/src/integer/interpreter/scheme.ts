@@ -1,4 +1,4 @@
-import type { DType, RoundingMode } from '../../util/index.ts'
+import type { DType, QuantizedMultiplier, RoundingMode, ShiftTies } from '../../util/index.ts'
 
 /** What codes stand for: scale · (code − zeroPoint), with codes between min and max. */
 export interface Grid {
@@ -54,7 +54,35 @@ export interface SoftmaxSite {
 }
 
 /** A biased sum to a code of the result, zero point and all; it may leave the range of codes. */
-export type Requantize = (sum: number, channel: number) => number
+export interface Requantize {
+  (sum: number, channel: number): number
+  /** The same as data, for kernels that run outside of JavaScript. */
+  readonly rule?: SumRule
+}
+
+/** How sums become codes, or real values where there is no rounding. One factor for each channel, or one for all. */
+export type SumRule =
+  | { readonly kind: 'real'; readonly factors: Float32Array }
+  /** By a float32 factor, in float32. */
+  | {
+      readonly kind: 'factor'
+      readonly factors: Float32Array
+      readonly rounding: RoundingMode
+      readonly zeroPoint: number
+    }
+  /** By a factor that keeps the product exact. */
+  | {
+      readonly kind: 'exact'
+      readonly factors: Float64Array
+      readonly rounding: RoundingMode
+      readonly zeroPoint: number
+    }
+  | { readonly kind: 'fixed'; readonly factors: readonly FixedFactor[]; readonly zeroPoint: number }
+
+/** A multiplier of 31 bits and a shift: rounded once, or after each, the second time with halves up or away from zero. */
+export interface FixedFactor extends QuantizedMultiplier {
+  readonly ties: ShiftTies | 'once'
+}
 /** Two raw codes to a raw code, which may leave the range. */
 export type Combine = (a: number, b: number) => number
 /** Raw codes of a window, of which the first `count` are set, by a divisor that may be greater, to a raw code. */

@@ -33,6 +33,8 @@ export interface RunIntegersOptions extends RunOptions {
   readonly scheme: SchemeName
   /** At most this many samples; default 8. */
   readonly samples?: number
+  /** Threads for large layers; as many as the engine takes by default. */
+  readonly threads?: number
   /** Is handed the codes of every layer, sample by sample. */
   readonly onCodes?: (codes: SampleCodes) => void | Promise<void>
 }
@@ -83,7 +85,10 @@ export async function runIntegers(model: Model, options: RunIntegersOptions): Pr
   const network = await run.stage('compile', () => compileIntegers(pairs, scheme, run.ops))
   if (!network.steps.some(({ kind }) => kind === 'layer')) throw nothing(network)
   const comparison = new Comparison(comparedLayers(network, pairs))
-  const own = await IntegerSession.open(network, { engine: run.engine })
+  const own = await IntegerSession.open(network, {
+    engine: run.engine,
+    ...(options.threads && { threads: options.threads }),
+  })
   const load = loadOptionsFor(model, run)
   const whole = await run.engine.load(model, load)
   const probed = await run.engine.load(probeModel(pairs, comparison.probes), load)

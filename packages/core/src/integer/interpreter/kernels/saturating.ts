@@ -30,6 +30,12 @@ function pairwise({ data: x }: Rows, from: number, { data: y }: Rows, to: number
   return sum
 }
 
+/** Layers that these kernels do not run at once run in plain loops. */
+export function saturating(kernels: Kernels): Kernels {
+  const { sums } = kernels
+  return sums ? { ...saturatingKernels, sums: (job) => sums.call(kernels, job) } : saturatingKernels
+}
+
 /** Terms of a sum in the order in which x86 kernels take them: rows and columns of the window, and in them the channels. */
 export function channelsLast(terms: number, area: number): PairOrder {
   const channels = terms / area

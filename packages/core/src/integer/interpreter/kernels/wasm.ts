@@ -1,14 +1,22 @@
+import type { KernelPool, PooledWork, StartPool } from '../../../engine/index.ts'
 import { invariant } from '../../../util/index.ts'
-import { DOTS_WASM } from './generated/dots-wasm.ts'
-import { type Kernels, paddedLength, type Rows } from './kernels.ts'
+import { KERNELS_WASM, SHARED_KERNELS_WASM } from './generated/kernels-wasm.ts'
+import { type Kernels, paddedLength, type Rows, type SumJob } from './kernels.ts'
 import { plainKernels } from './plain.ts'
+import { placeJob, runsInWasm } from './wasm-job.ts'
+import type { Sharing } from './work-units.ts'
 
 interface Exports {
+  run(job: number, first: number, end: number, scratch: number): void
   dots(a: number, m: number, b: number, n: number, rowBytes: number, out: number): void
 }
 
 const PAGE = 65536
+const FIRST_PAGES = 16
+const MOST_PAGES = 65536
 const ALIGNMENT = 16
+/** Bytes at the start that threads agree by; address 0 stands for nothing. */
+const RESERVED = 64
 
 /** Rows in WebAssembly's memory. Views end when memory grows, so that they are made when they are asked for. */
 class WasmRows implements Rows {
@@ -29,16 +37,29 @@ class WasmRows implements Rows {
   }
 }
 
+const ALONE: Sharing = { threads: 1, leastWork: 0 }
+
+/** Measured with two processors: a layer of half of this takes as long by two threads as by one. */
+const LEAST_WORK = 1 << 18
+
+/** Threads beside the caller's, which start when the first layer is large enough. */
+interface Threads extends Sharing {
+  readonly start: () => KernelPool
+}
+
 /** Kernels with vector instructions: eight products of 16 bits at a time. Memory is a stack that `release` pops. */
 class WasmKernels implements Kernels {
   readonly name = 'wasm'
   readonly #memory: WebAssembly.Memory
   readonly #exports: Exports
-  #top = ALIGNMENT
+  readonly #threads: Threads | undefined
+  #pool: KernelPool | undefined
+  #top = RESERVED
 
-  constructor(module: WebAssembly.Module) {
-    this.#memory = new WebAssembly.Memory({ initial: 16 })
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: this.#memory } })
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, threads?: Threads) {
+    this.#memory = memory
+    this.#threads = threads
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } })
     this.#exports = exports as unknown as Exports
   }
 
@@ -58,12 +79,40 @@ class WasmKernels implements Kernels {
     return new Int32Array(this.#memory.buffer, out, length)
   }
 
+  sums(job: SumJob): boolean {
+    if (!runsInWasm(job)) return false
+    const mark = this.#top
+    try {
+      const sharing = this.#threads ?? ALONE
+      const placed = placeJob(job, { take: (bytes) => this.#take(bytes), memory: this.#memory, sharing })
+      this.#run(placed)
+      placed.fetch()
+    } finally {
+      this.#top = mark
+    }
+    return true
+  }
+
   mark(): number {
     return this.#top
   }
 
   release(mark: number): void {
     this.#top = mark
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.release()
+    this.#pool = undefined
+  }
+
+  #run(work: PooledWork): void {
+    if (!this.#threads || work.units === 1) {
+      this.#exports.run(work.address, 0, work.units, work.scratch)
+    } else {
+      this.#pool ??= this.#threads.start()
+      this.#pool.run(work)
+    }
   }
 
   #take(bytes: number): number {
@@ -75,19 +124,40 @@ class WasmKernels implements Kernels {
   }
 }
 
-let compiled: WebAssembly.Module | null | undefined
+/** What is compiled already, by its bytes. */
+const compiled = new Map<string, WebAssembly.Module | null>()
 
-function moduleOf(): WebAssembly.Module | null {
+function moduleOf(wasm: string): WebAssembly.Module | null {
+  const known = compiled.get(wasm)
+  if (known !== undefined) return known
+  const made = compile(wasm)
+  compiled.set(wasm, made)
+  return made
+}
+
+function compile(wasm: string): WebAssembly.Module | null {
   try {
-    return new WebAssembly.Module(Uint8Array.from(atob(DOTS_WASM), (c) => c.charCodeAt(0)))
+    return new WebAssembly.Module(Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0)))
   } catch {
-    // No WebAssembly, none with vectors, or none that may be compiled here.
+    // No WebAssembly, none with vectors or threads, or none that may be compiled here.
     return null
   }
 }
 
-/** The fastest kernels that run here. Each call gives kernels with memory of their own. */
+/** The fastest kernels that run here in one thread. Each call gives kernels with memory of their own. */
 export function fastKernels(): Kernels {
-  compiled ??= moduleOf()
-  return compiled ? new WasmKernels(compiled) : plainKernels
+  const module = moduleOf(KERNELS_WASM)
+  return module ? new WasmKernels(module, new WebAssembly.Memory({ initial: FIRST_PAGES })) : plainKernels
+}
+
+/**
+ * The same in several threads that the host starts, or in one where memory cannot be shared. `close` ends them.
+ * @param leastWork products from which on a layer is shared.
+ */
+export function pooledKernels(startPool: StartPool, threads: number, leastWork = LEAST_WORK): Kernels {
+  const module = threads > 1 && typeof SharedArrayBuffer !== 'undefined' ? moduleOf(SHARED_KERNELS_WASM) : null
+  if (!module) return fastKernels()
+  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true })
+  const parts = { module, memory, threads, controlWords: RESERVED / 4 }
+  return new WasmKernels(module, memory, { threads, leastWork, start: () => startPool(parts) })
 }

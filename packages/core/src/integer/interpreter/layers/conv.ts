@@ -5,7 +5,7 @@ import { type Kernels, paddedLength } from '../kernels/kernels.ts'
 import { gatherPatches } from '../kernels/patches.ts'
 import { type Window2, type WindowAxis, windowOf } from '../window.ts'
 import type { BuildLayer, Built, Site } from './layer.ts'
-import { type Output, outputOf } from './requantize.ts'
+import { type Output, outputOf, runAtOnce } from './requantize.ts'
 import { dotsOf, weightRows } from './rows.ts'
 import { stretched, transposedWindow } from './transposed.ts'
 import { constantWeights, convLayout, type Prepared, prepareWeights } from './weights.ts'
@@ -67,9 +67,12 @@ function convolve(x: CodeTensor, window: Window2, layer: Convolution, run: Run):
   const batch = x.dims[0] as number
   const plane = window[0].positions * window[1].positions
   const out = output.make(batch * facts.channels * plane)
-  for (let n = 0; n < batch; n++) {
-    for (let g = 0; g < layer.group; g++) convolveGroup({ x, window, layer, n, g, plane, out, kernels: run.kernels })
-  }
+  const inputs = (x.dims[1] as number) / layer.group
+  const shape = { codes: x.codes, samples: batch, group: layer.group, inputs, window, out, channelsLast: false }
+  if (!runAtOnce(shape, { facts, output, saturates: run.site.scheme.pairs === true }, run.kernels))
+    for (let n = 0; n < batch; n++) {
+      for (let g = 0; g < layer.group; g++) convolveGroup({ x, window, layer, n, g, plane, out, kernels: run.kernels })
+    }
   const positions = window.map((axis: WindowAxis) => axis.positions).slice(-(x.dims.length - 2))
   const dims = [batch, facts.channels, ...positions]
   if (out instanceof Float32Array) return Tensor.float32(dims, out)

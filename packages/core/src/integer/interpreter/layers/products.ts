@@ -2,9 +2,10 @@ import { Tensor } from '../../../ir/index.ts'
 import { floatAttribute, intAttribute } from '../../../passes/index.ts'
 import { type CodeTensor, sizeOf } from '../codes.ts'
 import { type Kernels, paddedLength } from '../kernels/kernels.ts'
+import { POINT } from '../window.ts'
 import type { BuildLayer, Site } from './layer.ts'
 import { matmulOfActivations } from './matmul.ts'
-import { type Output, outputOf } from './requantize.ts'
+import { type Output, outputOf, runAtOnce } from './requantize.ts'
 import { copyRows, dotsOf, weightRows } from './rows.ts'
 import { constantWeights, type Prepared, prepareWeights, type WeightLayout } from './weights.ts'
 
@@ -43,7 +44,12 @@ function withMatrix(site: Site, transposed: boolean): ReturnType<BuildLayer> {
     makes: result ? 'result' : 'real',
     sums: facts,
     notes: facts.notes,
-    run: ([data], kernels) => multiply(data as CodeTensor, { facts, output, dtype: result?.grid.dtype }, kernels),
+    run: ([data], kernels) =>
+      multiply(
+        data as CodeTensor,
+        { facts, output, dtype: result?.grid.dtype, saturates: scheme.pairs === true },
+        kernels,
+      ),
   }
 }
 
@@ -58,12 +64,34 @@ interface Product {
   readonly facts: Prepared
   readonly output: Output
   readonly dtype: CodeTensor['dtype'] | undefined
+  readonly saturates: boolean
 }
 
-function multiply(x: CodeTensor, { facts, output, dtype }: Product, kernels: Kernels): CodeTensor | Tensor {
+function multiply(x: CodeTensor, { facts, output, dtype, saturates }: Product, kernels: Kernels): CodeTensor | Tensor {
   const { terms, channels } = facts
   const count = sizeOf(x.dims) / terms
   const out = output.make(count * channels)
+  const dims = [...x.dims.slice(0, -1), channels]
+  const made = (): CodeTensor | Tensor =>
+    out instanceof Float32Array ? Tensor.float32(dims, out) : { dims, codes: out, dtype: dtype ?? 'int32' }
+  const across = {
+    ...POINT,
+    size: count * terms,
+    kernel: terms,
+    stride: terms,
+    paddedEnd: count * terms,
+    positions: count,
+  }
+  const shape = {
+    codes: x.codes,
+    samples: 1,
+    group: 1,
+    inputs: 1,
+    window: [POINT, across] as const,
+    out,
+    channelsLast: true,
+  }
+  if (runAtOnce(shape, { facts, output, saturates }, kernels)) return made()
   const block = Math.max(1, Math.min(count, Math.floor(BLOCK / paddedLength(terms))))
   const start = kernels.mark()
   const weights = weightRows(facts, 0, channels, kernels)
@@ -79,6 +107,5 @@ function multiply(x: CodeTensor, { facts, output, dtype }: Product, kernels: Ker
     kernels.release(mark)
   }
   kernels.release(start)
-  const dims = [...x.dims.slice(0, -1), channels]
-  return out instanceof Float32Array ? Tensor.float32(dims, out) : { dims, codes: out, dtype: dtype ?? 'int32' }
+  return made()
 }

@@ -1,12 +1,9 @@
-import { multiplyByQuantizedMultiplier, quantizeMultiplier } from '../../../util/index.ts'
+import { quantizeMultiplier } from '../../../util/index.ts'
 import type { Scheme } from '../scheme.ts'
-import { fixedPointScheme, type Multiply, meanOfCodes } from './fixed-point-scheme.ts'
+import { type Fix, fixedPointScheme, meanOfCodes } from './fixed-point-scheme.ts'
 
 /** Rounded twice, the second time away from zero in every lane (`arm_nn_requantize`). */
-const twice: Multiply = (real) => {
-  const factor = quantizeMultiplier(real)
-  return (x) => multiplyByQuantizedMultiplier(x, factor, 'away')
-}
+const twice: Fix = (real) => ({ ...quantizeMultiplier(real), ties: 'away' })
 
 const { softmax: _, ...shared } = fixedPointScheme({
   name: 'cmsis',
@@ -14,8 +11,7 @@ const { softmax: _, ...shared } = fixedPointScheme({
   summary: 'a multiplier of 31 bits and a shift, rounded after each, halves of the second away from zero',
   source:
     'CMSIS-NN 7: Include/arm_nnsupportfunctions.h (arm_nn_requantize), Source/BasicMathFunctions, Source/PoolingFunctions',
-  sums: twice,
-  multiply: twice,
+  fix: twice,
   lanes: { depthwise: 0, mean: 0 },
 })
 

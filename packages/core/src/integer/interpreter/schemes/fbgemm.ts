@@ -14,7 +14,7 @@ export const fbgemm: Scheme = {
   source: 'FBGEMM, QuantUtilsAvx2.cc (requantizeOutputProcessing); PyTorch, aten/src/ATen/native/quantized/cpu',
   rounding: 'half-even',
   bias: 'real',
-  sums: (site, output) => roundedSums(site, output, roundHalfEven),
+  sums: (site, output) => roundedSums(site, output, 'half-even'),
   real: (site) => scaledSums(site),
   add({ a, b, output }, sign) {
     const [x, y] = [dequantizer(a), dequantizer(b)]

@@ -1,23 +1,35 @@
 import { dividedBy, quantizeMultiplier, roundHalfAway } from '../../../util/index.ts'
-import type { Average, Combine, Grid, MeanSite, PairSite, Requantize, Scheme, SumSite, UnarySite } from '../scheme.ts'
+import type {
+  Average,
+  Combine,
+  FixedFactor,
+  Grid,
+  MeanSite,
+  PairSite,
+  Requantize,
+  Scheme,
+  SumSite,
+  UnarySite,
+} from '../scheme.ts'
 import { hardSwish } from './hard-swish.ts'
 import { dequantizer } from './real-values.ts'
 import { is16, reducedSums } from './reduced-sums.ts'
+import { multiplyFixed, requantizeBy } from './sum-rules.ts'
 
 const f = Math.fround
 
 /** Which instructions run a channel: kernels take most by vectors, and what is left over one by one. */
 export type Lane = 'vector' | 'scalar'
 
-/** x · real, for a real factor that is held as an integer and a shift. */
-export type Multiply = (real: number, lane: Lane) => (x: number) => number
+/** A real factor as an integer and a shift. */
+export type Fix = (real: number, lane: Lane) => FixedFactor
+
+/** x · real, for a real factor that is held so. */
+type Multiply = (real: number, lane: Lane) => (x: number) => number
 
 /** What tells TensorFlow Lite's relatives apart. */
 export interface FixedPointParts extends Pick<Scheme, 'name' | 'title' | 'summary' | 'source'> {
-  /** Of sums of products. */
-  readonly sums: Multiply
-  /** Of everything else. */
-  readonly multiply: Multiply
+  readonly fix: Fix
   /** Channels that vector instructions of this width take; 0 where there are none. */
   readonly lanes: { readonly depthwise: number; readonly mean: number }
 }
@@ -27,7 +39,8 @@ const ADD_SHIFT = 20
 
 /** The arithmetic that TensorFlow Lite's int8 kernels share, on multipliers of 31 bits. */
 export function fixedPointScheme(parts: FixedPointParts): Scheme {
-  const { name, title, summary, source, multiply } = parts
+  const { name, title, summary, source, fix } = parts
+  const multiply = multiplyOf(fix)
   return {
     name,
     title,
@@ -42,26 +55,31 @@ export function fixedPointScheme(parts: FixedPointParts): Scheme {
       return (x, y) => scaled((x - a.zeroPoint) * (y - b.zeroPoint)) + output.zeroPoint
     },
     average: ({ input, output }) => averageOf(input, output),
-    mean: (site) => meanOf(parts, site),
+    mean: (site) => meanOf(multiply, parts.lanes, site),
     rescale: (from, to) => rescaled(multiply, from, to),
     unary: (site) => unaryOf(multiply, site),
     softmax: ({ input, output }) => softmaxRow(input, output),
   }
 }
 
-function sumsOf({ sums, lanes }: FixedPointParts, site: SumSite, output: Grid): Requantize {
+const multiplyOf =
+  (fix: Fix): Multiply =>
+  (real, lane) => {
+    const factor = fix(real, lane)
+    return (x) => multiplyFixed(x, factor)
+  }
+
+function sumsOf({ fix, lanes }: FixedPointParts, site: SumSite, output: Grid): Requantize {
   const { opType, depthwise, channels, input, weightScales } = site
   const isConv = opType.startsWith('Conv')
   const product = (w: number): number => (isConv ? input.scale * w : f(input.scale * w))
   const vectors = depthwise && lanes.depthwise > 0 ? channels - (channels % lanes.depthwise) : channels
   const lane = (c: number): Lane => (lanes.depthwise > 0 && c < vectors ? 'vector' : 'scalar')
   const several = weightScales.length > 1 || vectors < channels
-  const scaled = Array.from({ length: several ? channels : 1 }, (_, c) =>
-    sums(product(weightScales[weightScales.length > 1 ? c : 0] as number) / output.scale, lane(c)),
+  const factors = Array.from({ length: several ? channels : 1 }, (_, c) =>
+    fix(product(weightScales[weightScales.length > 1 ? c : 0] as number) / output.scale, lane(c)),
   )
-  const zero = output.zeroPoint
-  const [first] = scaled as [(x: number) => number]
-  return several ? (sum, c) => (scaled[c] as typeof first)(sum) + zero : (sum) => first(sum) + zero
+  return requantizeBy({ kind: 'fixed', factors, zeroPoint: output.zeroPoint })
 }
 
 /** Both operands, shifted to the left by 20, are brought to twice the larger scale, and their sum to the result's. */
@@ -99,7 +117,11 @@ function averageOf(input: Grid, output: Grid): Average | string {
  * Over height and width of images: the sum of codes by a multiplier for scale(x) / (n · scale(y)), plus a whole number for the zero points.
  * Otherwise the sum of codes less their zero point by a multiplier for scale(x) / scale(y) that was divided by n.
  */
-function meanOf({ multiply, lanes }: FixedPointParts, { input, output, count, images }: MeanSite): Requantize {
+function meanOf(
+  multiply: Multiply,
+  lanes: FixedPointParts['lanes'],
+  { input, output, count, images }: MeanSite,
+): Requantize {
   if (images === undefined) {
     const factor = dividedBy(quantizeMultiplier(input.scale / output.scale), count)
     const scaled = multiply((factor.multiplier / 2 ** 31) * 2 ** factor.shift, 'scalar')

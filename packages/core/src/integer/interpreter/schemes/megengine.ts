@@ -14,7 +14,7 @@ export const megengine: Scheme = {
   source: 'MegEngine, dnn/include/megdnn/dtype.h (DTypeParam::quantize), dnn/src/common/elemwise/kern_defs.cuh',
   rounding: 'half-away',
   bias: 'int32',
-  sums: (site, output) => roundedSums(site, output, roundHalfAway),
+  sums: (site, output) => roundedSums(site, output, 'half-away'),
   add({ a, b, output }, sign) {
     const [x, y] = [dequantizer(a), dequantizer(b)]
     return (p, q) => roundHalfAway(f(f(x(p) + sign * y(q)) / output.scale)) + output.zeroPoint

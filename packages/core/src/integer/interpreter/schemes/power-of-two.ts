@@ -1,6 +1,7 @@
 import { ROUND, type RoundingMode } from '../../../util/index.ts'
 import type { Grid, Scheme } from '../scheme.ts'
 import { dequantizer, quantizer } from './real-values.ts'
+import { requantizeBy } from './sum-rules.ts'
 
 /** Exponent of a ratio of scales, or undefined where it is no power of two. */
 function exponentOf(ratio: number): number | undefined {
@@ -38,12 +39,9 @@ function powerOfTwo(name: string, rounding: RoundingMode, title: string, source:
     rounding,
     bias: 'int32',
     sums({ input, weightScales }, output) {
-      const each = Array.from(weightScales, (w) => shifted((input.scale * w) / output.scale, output.zeroPoint))
-      const problem = each.find((e) => typeof e === 'string')
-      if (typeof problem === 'string') return problem
-      const functions = each as ((x: number) => number)[]
-      const last = functions.length - 1
-      return (sum, c) => (functions[Math.min(c, last)] as (x: number) => number)(sum)
+      const factors = Float64Array.from(weightScales, (w) => (input.scale * w) / output.scale)
+      if (factors.some((factor) => exponentOf(factor) === undefined)) return NOT_POWER
+      return requantizeBy({ kind: 'exact', factors, rounding, zeroPoint: output.zeroPoint })
     },
     add({ a, b, output }, sign) {
       const [left, right] = [a.scale / output.scale, b.scale / output.scale]

@@ -1,18 +1,11 @@
-import { multiplyByQuantizedMultiplier, multiplyRoundingOnce, quantizeMultiplier } from '../../../util/index.ts'
+import { quantizeMultiplier } from '../../../util/index.ts'
 import type { Scheme } from '../scheme.ts'
-import { fixedPointScheme, type Multiply } from './fixed-point-scheme.ts'
+import { type Fix, fixedPointScheme } from './fixed-point-scheme.ts'
 
 /** Rounded twice; the second time vector instructions take halves up, and scalar code away from zero. */
-const twice: Multiply = (real, lane) => {
-  const factor = quantizeMultiplier(real)
-  const ties = lane === 'vector' ? 'up' : 'away'
-  return (x) => multiplyByQuantizedMultiplier(x, factor, ties)
-}
+const twice: Fix = (real, lane) => ({ ...quantizeMultiplier(real), ties: lane === 'vector' ? 'up' : 'away' })
 
-const once: Multiply = (real) => {
-  const factor = quantizeMultiplier(real)
-  return (x) => multiplyRoundingOnce(x, factor)
-}
+const once: Fix = (real) => ({ ...quantizeMultiplier(real), ties: 'once' })
 
 /** LiteRT's own kernels on x86. */
 export const tflite: Scheme = fixedPointScheme({
@@ -20,8 +13,7 @@ export const tflite: Scheme = fixedPointScheme({
   title: 'TensorFlow Lite, own kernels',
   summary: 'a multiplier of 31 bits and a shift, rounded after each',
   source: 'Jacob et al., section 2.2; tensorflow/lite/kernels/internal (common.h, optimized/integer_ops)',
-  sums: twice,
-  multiply: twice,
+  fix: twice,
   lanes: { depthwise: 8, mean: 16 },
 })
 
@@ -31,7 +23,6 @@ export const tfliteSingle: Scheme = fixedPointScheme({
   title: 'TensorFlow Lite with TFLITE_SINGLE_ROUNDING',
   summary: 'a multiplier of 31 bits and a shift, rounded once, halves up',
   source: 'tensorflow/lite/kernels/internal/common.h, TFLITE_SINGLE_ROUNDING',
-  sums: once,
-  multiply: once,
+  fix: once,
   lanes: { depthwise: 0, mean: 0 },
 })
