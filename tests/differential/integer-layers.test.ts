@@ -291,6 +291,12 @@ describe('layers that only move codes equal ONNX Runtime', () => {
     Split: (n, v) => n.b.ops('Split', [v, shape(n, [1, 4, 3])], { axis: attribute.int(1) }, { outputs: 3 })[1] as Value,
     'Split, equal parts': (n, v) => n.b.ops('Split', [v], { axis: attribute.int(-1) }, { outputs: 2 })[1] as Value,
     Pad: (n, v) => n.b.op('Pad', [v, shape(n, [0, 1, 0, 2, 0, 0, 3, -1])]),
+    'Pad with a code': (n, v) =>
+      n.b.op('Pad', [v, shape(n, [0, 1, 0, 2, 0, 0, 3, 1]), n.constant('uint8', [], [40], [x.scale])]),
+    'Pad by edges': (n, v) =>
+      n.b.op('Pad', [v, shape(n, [0, 1, 2, 2, 0, 0, 3, 1])], { mode: attribute.string('edge') }),
+    'Pad by reflection': (n, v) =>
+      n.b.op('Pad', [v, shape(n, [0, 1, 2, 3, 0, 0, 3, 1])], { mode: attribute.string('reflect') }),
     MaxPool: (n, v) =>
       n.b.op('MaxPool', [v], {
         kernel_shape: ints([3, 2]),
@@ -309,6 +315,13 @@ describe('layers that only move codes equal ONNX Runtime', () => {
   const coordinates = ['half_pixel', 'asymmetric', 'align_corners', 'pytorch_half_pixel']
   const nearest = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil']
   const rules = coordinates.flatMap((where) => nearest.map((which) => [where, which] as const))
+
+  it('Pad some axes, and by wrapping', async () => {
+    const net = new LayerNet(19)
+    const data = net.data(S, randomCodes(S, 'uint8', 7), x)
+    const pads = [data, shape(net, [1, 2, 0, 3]), null, shape(net, [-1, 1])]
+    await expectSame(net.result(net.b.op('Pad', pads, { mode: attribute.string('wrap') }), x))
+  })
 
   it.each(rules)('Resize to the nearest: %s, %s', async (where, which) => {
     const attributes = {

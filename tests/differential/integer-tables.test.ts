@@ -47,7 +47,9 @@ function branches(operator: Operator, pairs: readonly Grids[], dims = [1, 1, 256
 /** ONNX Runtime's float operators between its quantizers, and the network in whole numbers. */
 async function expectSame(model: Model, scheme: Scheme, dims = [1, 1, 256]): Promise<void> {
   const rows = dims.reduce((n, d) => n * d, 1) / 256
-  const feeds = { x: Tensor.fromNumbers('int8', dims, Array(rows).fill(CODES).flat()) }
+  // Every code, and neighbours that are far apart.
+  const mixed = CODES.map((_, i) => CODES[(i * 77) % 256] as number)
+  const feeds = { x: Tensor.fromNumbers('int8', dims, Array(rows).fill(mixed).flat()) }
   const network = compileIntegers(model, scheme)
   expect(network.floats).toEqual([])
   const { outputs } = await (await IntegerSession.open(network, {})).run(feeds)
@@ -125,5 +127,16 @@ describe('pieces that are linear', () => {
     const slopes = (b: GraphBuilder): Value => b.constant('slope', Tensor.float32([3, 1], [0.25, -0.5, 1.7]))
     const model = branches((b, x) => b.op('PRelu', [x, slopes(b)]), grids(12, 11), dims)
     await expectSame(model, SCHEMES.ort, dims)
+  })
+})
+
+describe('Softmax of arithmetics without a kernel of their own', () => {
+  it.each([1, 2])('is its definition, over axis %i', async (axis) => {
+    const dims = [1, 32, 8]
+    // Rows of probabilities that take many codes.
+    const pairs = [1, 2, 3, 4, 5].map((i): Grids => ({ x: [0.004 * i * i, 3 * i], y: [0.9 ** i / 256, -128 + i] }))
+    const model = branches((b, x) => b.op('Softmax', [x], { axis: attribute.int(axis) }), pairs, dims)
+    // Its quantizers round as ONNX Runtime's do.
+    await expectSame(model, SCHEMES['pot-half-even'], dims)
   })
 })

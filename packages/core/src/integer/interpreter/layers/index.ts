@@ -4,6 +4,7 @@ import { concat } from './joins.ts'
 import type { BuildLayer } from './layer.ts'
 import { mean } from './means.ts'
 import { MOVES } from './moves.ts'
+import { pad } from './pads.ts'
 import { averagePool, globalMaxPool, maxPool } from './pools.ts'
 import { prelu } from './prelu.ts'
 import { gemm, matmul } from './products.ts'
@@ -35,6 +36,7 @@ export const LAYERS: Readonly<Record<string, BuildLayer>> = {
   Upsample: resize,
   Softmax: softmax,
   ...MOVES,
+  Pad: pad,
   Relu: unary,
   Clip: unary,
   PRelu: prelu,

@@ -1,16 +1,15 @@
-import { asTensor, type Node, type Tensor } from '../../../ir/index.ts'
+import type { Node } from '../../../ir/index.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../../../passes/index.ts'
-import { type CodeTensor, newCodes, sizeOf } from '../codes.ts'
+import { type CodeTensor, sizeOf } from '../codes.ts'
 import type { Grid } from '../scheme.ts'
 import { broadcastDims, stridesOf, walk } from './broadcast.ts'
 import type { BuildLayer, Site } from './layer.ts'
+import { COMPUTED, from0, list, picked, strides } from './places.ts'
 import { dataOf } from './pools.ts'
 import { sliceOf } from './slices.ts'
 
 /** Moves elements as they are. Gives the reason where what it has to know is computed. */
 type Move = (node: Node, grid: Grid) => ((x: CodeTensor) => CodeTensor) | string
-
-const COMPUTED = 'where elements go is computed while the model runs'
 
 const mover =
   (move: Move): BuildLayer =>
@@ -21,21 +20,6 @@ const mover =
     if (typeof run === 'string') return run
     return { reads: [0], makes: 'input', run: ([x]) => run(x as CodeTensor) }
   }
-
-/** Elements from one index to the next along each axis. */
-export const strides = (dims: readonly number[]): number[] => dims.map((_, i) => sizeOf(dims.slice(i + 1)))
-
-/** Elements picked by a walk over the input. */
-export function picked(x: CodeTensor, dims: readonly number[], places: Int32Array): CodeTensor {
-  const codes = newCodes(x.dtype, places.length)
-  for (let i = 0; i < codes.length; i++) codes[i] = x.codes[places[i] as number] as number
-  return { dims, codes, dtype: x.dtype }
-}
-
-const list = (node: Node, name: string, input: number): readonly number[] | undefined =>
-  intsAttribute(node, name) ?? node.inputs[input]?.constant?.integers()
-
-const from0 = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
 
 function reshape(node: Node): ((x: CodeTensor) => CodeTensor) | string {
   const wanted = list(node, 'shape', 1)
@@ -158,36 +142,6 @@ const spaceToDepth: Move = (node) => (x) => {
 
 const identity: Move = () => (x) => x
 
-/** What is around the data: a code of the constant, which is zero mostly. */
-const pad: Move = (node, grid) => {
-  const pads = list(node, 'pads', 1)
-  const rank = asTensor(node.inputs[0]?.type)?.shape?.length
-  if (!pads || node.inputs[3] || stringAttribute(node, 'mode', 'constant') !== 'constant') return COMPUTED
-  const value = node.inputs[2]
-  if (value && !value.constant) return COMPUTED
-  const code = fillCode(value?.constant, grid)
-  if (code === undefined) return 'what it fills in is not a code of its input'
-  return (x) => padded(x, pads, code, rank ?? x.dims.length)
-}
-
-function fillCode(value: Tensor | null | undefined, { scale, zeroPoint, min, max }: Grid): number | undefined {
-  const real = value?.numbers()[0] ?? 0
-  const code = real / scale + zeroPoint
-  return Number.isInteger(code) && code >= min && code <= max ? code : undefined
-}
-
-function padded(x: CodeTensor, pads: readonly number[], code: number, rank: number): CodeTensor {
-  const dims = x.dims.map((d, i) => d + (pads[i] as number) + (pads[i + rank] as number))
-  const own = strides(dims)
-  const codes = newCodes(x.dtype, sizeOf(dims)).fill(code)
-  const kept = x.dims.map((d, i) => d + Math.min(0, pads[i] as number) + Math.min(0, pads[i + rank] as number))
-  const target = own.reduce((n, s, i) => n + s * Math.max(0, pads[i] as number), 0)
-  const from = strides(x.dims).reduce((n, s, i) => n + s * Math.max(0, -(pads[i] as number)), 0)
-  const [to, source] = [walk(kept, own, target), walk(kept, strides(x.dims), from)]
-  for (let i = 0; i < to.length; i++) codes[to[i] as number] = x.codes[source[i] as number] as number
-  return { dims, codes, dtype: x.dtype }
-}
-
 /** Operators that only move codes. */
 export const MOVES = {
   Reshape: mover(reshape),
@@ -202,5 +156,4 @@ export const MOVES = {
   SpaceToDepth: mover(spaceToDepth),
   Identity: mover(identity),
   Dropout: mover(identity),
-  Pad: mover(pad),
 } as const satisfies Readonly<Record<string, BuildLayer>>

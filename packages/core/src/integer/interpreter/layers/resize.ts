@@ -3,7 +3,7 @@ import { nearestSources, type Resampling } from '../../../ops/index.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../../../passes/index.ts'
 import type { CodeTensor } from '../codes.ts'
 import type { BuildLayer, Site } from './layer.ts'
-import { picked, strides } from './moves.ts'
+import { pickedAlong } from './places.ts'
 import { dataOf } from './pools.ts'
 
 /** Resize and Upsample that copy the nearest element. */
@@ -58,21 +58,8 @@ function scalesOf(node: Node, opset: number): readonly number[] | undefined {
 }
 
 function resized(x: CodeTensor, target: Target, sourcesOf: Sources): CodeTensor {
-  const along = target(x.dims)
-  const own = strides(x.dims)
-  let places = Int32Array.of(0)
-  for (const [axis, [size, scale]] of along.entries()) {
-    const sources = sourcesOf(x.dims[axis] as number, size, scale) as Int32Array
-    const step = own[axis] as number
-    const next = new Int32Array(places.length * size)
-    for (let i = 0; i < places.length; i++) {
-      for (let j = 0; j < size; j++) next[i * size + j] = (places[i] as number) + (sources[j] as number) * step
-    }
-    places = next
-  }
-  return picked(
-    x,
-    along.map(([size]) => size),
-    places,
+  const along = target(x.dims).map(
+    ([size, scale], axis) => sourcesOf(x.dims[axis] as number, size, scale) as Int32Array,
   )
+  return pickedAlong(x, along)
 }

@@ -3,7 +3,7 @@ import { intAttribute, intsAttribute } from '../../../passes/index.ts'
 import { type CodeTensor, sizeOf } from '../codes.ts'
 import { walk } from './broadcast.ts'
 import type { BuildLayer, Site } from './layer.ts'
-import { picked, strides } from './moves.ts'
+import { picked, strides } from './places.ts'
 import { dataOf } from './pools.ts'
 
 /** Split: a layer for each part that somebody reads. */

@@ -1,6 +1,7 @@
 import { roundHalfEven } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
 import type { Scheme } from '../scheme.ts'
+import { exactSoftmax } from './exact-softmax.ts'
 import { roundedSums, scaledSums } from './real-factors.ts'
 import { dequantizer } from './real-values.ts'
 
@@ -45,5 +46,10 @@ export const fbgemm: Scheme = {
   unary({ input, output, real = (x) => x }) {
     const [value, inverse] = [dequantizer(input), f(1 / output.scale)]
     return (x) => roundHalfEven(f(f(real(value(x))) * inverse)) + output.zeroPoint
+  },
+  softmax(site) {
+    const { scale, zeroPoint } = site.output
+    const inverse = f(1 / scale)
+    return exactSoftmax(site, (p) => roundHalfEven(f(p * inverse)) + zeroPoint)
   },
 }

@@ -1,8 +1,9 @@
 import { roundHalfAway } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
 import type { Scheme } from '../scheme.ts'
+import { exactSoftmax } from './exact-softmax.ts'
 import { roundedSums } from './real-factors.ts'
-import { dequantizer } from './real-values.ts'
+import { dequantizer, quantizer } from './real-values.ts'
 
 const f = Math.fround
 
@@ -43,4 +44,5 @@ export const megengine: Scheme = {
     const value = dequantizer(input)
     return (x) => roundHalfAway(f(f(real(value(x))) / output.scale)) + output.zeroPoint
   },
+  softmax: (site) => exactSoftmax(site, quantizer(site.output, 'half-away')),
 }

@@ -1,5 +1,6 @@
 import { ROUND, type RoundingMode } from '../../../util/index.ts'
 import type { Grid, Scheme } from '../scheme.ts'
+import { exactSoftmax } from './exact-softmax.ts'
 import { dequantizer, quantizer } from './real-values.ts'
 import { requantizeBy } from './sum-rules.ts'
 
@@ -76,6 +77,7 @@ function powerOfTwo(name: string, rounding: RoundingMode, title: string, source:
       const scaled = shifted(input.scale / output.scale, output.zeroPoint)
       return typeof scaled === 'string' ? undefined : (x) => scaled(x - input.zeroPoint)
     },
+    softmax: (site) => exactSoftmax(site, quantizer(site.output, rounding)),
   }
 }
 
