@@ -73,7 +73,27 @@ const rescaled = (code: number, output: number, input: number): number => {
 /** The same for floats: what float16 leaves of a sum. */
 export const plantFloat16 = (node: string) => behind(node, (b, at) => reroute(at, (x) => withBits(11, b, x)))
 
-/** Ten faults, each in another place or of another kind. */
+/** What makes codes with a zero point of 128 and a step of 1/8 codes from 0 up. */
+const OFFSET = 128 / 8
+
+/**
+ * Sums of raw codes, zero point and all, over input channels one at a time, each rounded to what float16 keeps: a 1×1 convolution without groups.
+ * What the zero point has added is taken off in the end.
+ */
+function sumsInFloat16(b: GraphBuilder, conv: Node): Value {
+  const named = { name: 'planted' }
+  const [x, w, bias] = conv.inputs as [Value, Value, Value]
+  const channels = (w.constant ?? w.producer?.inputs[0]?.constant)?.dims[1] ?? 0
+  const index = (i: number) => b.constant('planted', Tensor.int64([1], [i]))
+  const channel = (of: Value, i: number) => b.op('Slice', [of, index(i), index(i + 1), index(1)], {}, named)
+  const raw = b.op('Add', [x, scalar(b, OFFSET)], {}, named)
+  const terms = Array.from({ length: channels }, (_, i) => b.op('Conv', [channel(raw, i), channel(w, i)], {}, named))
+  const zeros = b.constant('planted', Tensor.float32([1, channels, 1, 1], Array(channels).fill(-OFFSET)))
+  const add = (sum: Value, next: Value) => withBits(11, b, b.op('Add', [sum, next], {}, named))
+  return [...terms, b.op('Conv', [zeros, w, bias], {}, named)].reduce(add)
+}
+
+/** Eleven faults, each in another place or of another kind. */
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
   {
     name: 'scales along the wrong axis',
@@ -102,6 +122,12 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     node: 'conv3',
     cause: 'rounding',
     plant: behind('conv3', (b, node) => reroute(node, (x) => withBits(8, b, x))),
+  },
+  {
+    name: 'sums in float16',
+    node: 'conv3',
+    cause: 'rounding',
+    plant: behind('conv3', (b, node) => reroute(node, () => sumsInFloat16(b, node))),
   },
   {
     name: 'another zero point',

@@ -15,7 +15,7 @@ export interface Segment {
  * kernels as in the whole.
  */
 export function segment(model: Model, point: Checkpoint, others: readonly Checkpoint[]): Segment {
-  const stops = new Map(others.filter((other) => other !== point).map((other) => [other.fed, other]))
+  const stops = new Map(others.filter((other) => other.fed !== point.fed).map((other) => [other.fed, other]))
   const cut = new Set<Value>([...stops.keys(), ...model.graph.inputs.filter((value) => !value.constant)])
   const nodes = nodesLeadingTo(model.graph, [point.seen], cut)
   const read = new Set(nodes.flatMap((node) => [...dependencies(node)]))

@@ -1,4 +1,5 @@
-import { differenceOf, isWithin } from '../../analysis/index.ts'
+import { type Difference, differenceOf, isWithin } from '../../analysis/index.ts'
+import type { Tensor } from '../../ir/index.ts'
 import { figure } from '../../util/index.ts'
 import { isBiased, isCutOff, isOnBorder, isScaled, perChannel } from './patterns.ts'
 import type { KnownCause, Suspect } from './suspect.ts'
@@ -10,19 +11,39 @@ const PAIR_LIMIT = 128
 
 const int16Saturation: KnownCause = {
   name: 'int16-saturation',
-  explain({ part, point, reference, candidate, difference }) {
+  async explain(suspect) {
+    const { part, point, difference } = suspect
     if (!SUMS.has(point.node.opType) || difference.unit !== 'step' || difference.beyond === 0) return undefined
     if (!hasLargePairs(part)) return undefined
-    const [r, c] = [reference.numbers(), candidate.numbers()]
-    let [smaller, larger] = [0, 0]
-    r.forEach((x, i) => {
-      if (Math.abs(c[i] as number) < Math.abs(x)) smaller++
-      if (Math.abs(c[i] as number) > Math.abs(x)) larger++
-    })
-    if (Math.min(smaller, larger) > 0.05 * (smaller + larger)) return undefined
-    const who = smaller > larger ? 'this engine' : 'the reference'
+    const who = await saturating(suspect).catch(() => nearerToZero(suspect))
+    if (who === undefined) return undefined
     return `products of pairs saturate in 16 bits on ${who}: weights of 7 bits (the target's reduced range) avoid it`
   },
+}
+
+/** Who gives the codes of sums whose pairs saturate, or nearer to zero than the exact ones, where the other one gives the exact ones. */
+async function saturating(suspect: Suspect): Promise<Side | undefined> {
+  const { reference, candidate, step, inIntegers } = suspect
+  const [exact, pairs] = [await inIntegers('ort'), await inIntegers('ort-pairs')]
+  const isLike = (a: Tensor, b: Tensor) => isWithin(differenceOf(a, b, step))
+  if (isLike(exact, pairs)) return undefined
+  const suspected = isLike(reference, exact) ? 'this engine' : isLike(candidate, exact) ? 'the reference' : undefined
+  if (isLike(suspected === 'this engine' ? candidate : reference, pairs)) return suspected
+  return nearerToZero(suspect) === suspected ? suspected : undefined
+}
+
+type Side = 'this engine' | 'the reference'
+
+/** Kernels that pair other products than neighbours still make sums smaller, as long as few signs are mixed. */
+function nearerToZero({ reference, candidate }: Suspect): Side | undefined {
+  const [r, c] = [reference.numbers(), candidate.numbers()]
+  let [smaller, larger] = [0, 0]
+  r.forEach((x, i) => {
+    if (Math.abs(c[i] as number) < Math.abs(x)) smaller++
+    if (Math.abs(c[i] as number) > Math.abs(x)) larger++
+  })
+  if (Math.min(smaller, larger) > 0.05 * (smaller + larger)) return undefined
+  return smaller > larger ? 'this engine' : 'the reference'
 }
 
 /** Neighbouring int8 weights, along which products are added in pairs, whose magnitudes can leave 16 bits. */
@@ -90,6 +111,7 @@ const channelScales: KnownCause = {
 
 const fusedRounding: KnownCause = {
   name: 'fused-rounding',
+  unless: ['int16-saturation'],
   async explain({ rerun, reference, candidate, step }) {
     const isSame = (a: typeof reference, b: typeof reference): boolean =>
       isWithin(differenceOf(a, b, step), { share: 0 })
@@ -124,12 +146,19 @@ const HALF_PRECISION = { least: 2e-5, most: 2e-2 }
 
 const reducedPrecision: KnownCause = {
   name: 'reduced-precision',
-  explain({ difference, point }) {
-    const { unit, worst, differing, elements } = difference
-    if (unit !== 'peak' || !SUMS.has(point.node.opType)) return undefined
+  async explain(suspect) {
+    const { point } = suspect
+    if (!SUMS.has(point.node.opType)) return undefined
+    const { worst, differing, elements } = await differenceOfSums(suspect)
     if (worst < HALF_PRECISION.least || worst > HALF_PRECISION.most || differing < elements / 4) return undefined
-    return `errors up to ${figure(worst)} of the peak in most elements: sums are kept in float16, bfloat16 or TF32`
+    return `errors up to ${figure(worst)} of the peak in most sums: they are kept in float16, bfloat16 or TF32`
   },
+}
+
+/** Of codes, of what was there before they were rounded. */
+async function differenceOfSums({ difference, unquantized }: Suspect): Promise<Difference> {
+  if (difference.unit === 'peak') return difference
+  return differenceOf(await unquantized('reference'), await unquantized('candidate'))
 }
 
 /** In the order in which they are looked for: the first that fits is named first. */
@@ -140,8 +169,8 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
   bias,
   channelScales,
   padding,
-  fusedRounding,
   int16Saturation,
+  fusedRounding,
   rounding,
   reducedPrecision,
 ]
@@ -149,7 +178,8 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
 /** The known causes that fit. A part that another optimization cannot run says nothing. */
 export async function explain(suspect: Suspect): Promise<{ name: string; text: string }[]> {
   const found: { name: string; text: string }[] = []
-  for (const { name, explain: sentence } of KNOWN_CAUSES) {
+  for (const { name, unless, explain: sentence } of KNOWN_CAUSES) {
+    if (found.some((other) => unless?.includes(other.name))) continue
     const text = await Promise.resolve(sentence(suspect)).catch(() => undefined)
     if (text !== undefined) found.push({ name, text })
   }

@@ -66,8 +66,11 @@ export async function compare(a: Model, b: Model, options: CompareOptions): Prom
   const outputs = pairOutputs(reference.model, candidate.model)
   const probes = await probesOf(a, data, samples, options.signal)
   const feeds = probes.map((probe) => probe.feeds)
-  const differences = await run.stage('compare outputs', async () => {
-    const [r, c] = [await runSide(reference, feeds), await runSide(candidate, feeds)]
+  const differences = await run.stage('compare outputs', async (progress) => {
+    const r = await runSide(reference, feeds, (done) => progress(done, 2 * feeds.length, 'the first model'))
+    const c = await runSide(candidate, feeds, (done) =>
+      progress(feeds.length + done, 2 * feeds.length, 'the second model'),
+    )
     return probes.map((probe, i) => outputDifference(outputs, probe, r[i] ?? {}, c[i] ?? {}))
   })
   const worst = worstOf(differences) as SampleDifference
@@ -78,12 +81,13 @@ export async function compare(a: Model, b: Model, options: CompareOptions): Prom
   const found =
     same && !intermediate
       ? { layers: [] }
-      : await run.stage('compare nodes', () =>
+      : await run.stage('compare nodes', (progress) =>
           locate(reference, candidate, pairs, probe.feeds, {
             ops: run.ops,
             tolerance: () => tolerance,
             toTheEnd: intermediate,
             ...run.signal,
+            compared: (done, total) => progress(done, total, `tensors of sample "${probe.id}"`),
           }),
         )
   const verdict = found.parting ? 'parts' : same ? 'same' : 'rounding'

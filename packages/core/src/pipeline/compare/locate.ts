@@ -9,11 +9,13 @@ import {
   type Tolerance,
 } from '../../analysis/index.ts'
 import type { Feeds, LoadOptions } from '../../engine/index.ts'
+import { integerEngine, SCHEMES } from '../../integer/index.ts'
 import type { Node, Tensor } from '../../ir/index.ts'
 import type { OpRegistry } from '../../ops/index.ts'
 import { must } from '../../util/index.ts'
 import { explain } from './causes.ts'
 import { runSegment, type Side, valuesAt } from './side.ts'
+import type { Suspect } from './suspect.ts'
 
 /** A checkpoint of two networks with what lies between them. JSON. */
 export interface LayerDifference {
@@ -47,6 +49,8 @@ export interface LocateOptions {
   /** Go on behind the node that parts, to have the differences of all. */
   readonly toTheEnd?: boolean
   readonly signal?: AbortSignal
+  /** Is told how many tensors have been compared, of how many. */
+  readonly compared?: (done: number, total: number) => void
 }
 
 /** Checkpoints that one run shows: fewer cost more sessions, more cost memory and runs of what is behind the node. */
@@ -66,7 +70,7 @@ export async function locate(
   const search = new Search(reference, candidate, pairs, feeds, options)
   for (let at = 0; at < pairs.length; at += CHUNK) {
     options.signal?.throwIfAborted()
-    await search.chunk(pairs.slice(at, at + CHUNK))
+    await search.chunk(pairs.slice(at, at + CHUNK), () => options.compared?.(search.layers.length, pairs.length))
     if (search.parting && !options.toTheEnd) break
   }
   return { layers: search.layers, ...(search.parting && { parting: search.parting }) }
@@ -93,7 +97,7 @@ class Search {
     this.#options = options
   }
 
-  async chunk(pairs: readonly MatchedPair[]): Promise<void> {
+  async chunk(pairs: readonly MatchedPair[], compared: () => void): Promise<void> {
     const points = (side: 'reference' | 'candidate') => pairs.map((pair) => pair[side])
     const expected = await valuesAt(this.#reference, points('reference'), this.#feeds)
     const found = await valuesAt(this.#candidate, points('candidate'), this.#feeds)
@@ -102,6 +106,7 @@ class Search {
       this.#known.set(pair.reference, r)
       const layer = await this.#layer(pair, r, c)
       this.layers.push(layer)
+      compared()
       if (this.parting && !this.#options.toTheEnd) return
     }
   }
@@ -119,10 +124,15 @@ class Search {
   }
 
   /** What the candidate's node makes of the reference's tensors. */
-  async #alone(point: Checkpoint, optimization?: LoadOptions['optimization']): Promise<Tensor> {
+  async #alone(
+    point: Checkpoint,
+    optimization?: LoadOptions['optimization'],
+    engine = this.#candidate.engine,
+  ): Promise<Tensor> {
     const part = segment(this.#candidate.model, point, this.#points)
     const taken = [...part.takes].map(([name, from]) => [name, this.#tensorOf(this.#partners.get(from))] as const)
-    return runSegment(loaded(this.#candidate, optimization), part, { ...this.#feeds, ...Object.fromEntries(taken) })
+    const side = { ...loaded(this.#candidate, optimization), engine }
+    return runSegment(side, part, { ...this.#feeds, ...Object.fromEntries(taken) })
   }
 
   /** The same of the reference's own node. */
@@ -145,6 +155,19 @@ class Search {
     return pair.candidate.node
   }
 
+  /** What causes try out. */
+  #experiments({ reference, candidate }: MatchedPair): Pick<Suspect, 'rerun' | 'unquantized' | 'inIntegers'> {
+    return {
+      rerun: (side, optimization) =>
+        side === 'reference' ? this.#referenceAlone(reference, optimization) : this.#alone(candidate, optimization),
+      unquantized: (side) =>
+        side === 'reference'
+          ? this.#referenceAlone(beforeQuantizer(reference), 'simulate')
+          : this.#alone(beforeQuantizer(candidate), 'simulate'),
+      inIntegers: (scheme) => this.#alone(candidate, undefined, integerEngine(SCHEMES[scheme], this.#reference.engine)),
+    }
+  }
+
   #tensorOf = (point: Checkpoint | undefined): Tensor =>
     must(point && this.#known.get(point), 'tensor of the reference')
 
@@ -161,16 +184,16 @@ class Search {
       difference: layer.alone,
       step: stepOf(pair),
       part: segment(this.#candidate.model, pair.candidate, this.#points).model,
-      rerun: (side, optimization) =>
-        side === 'reference'
-          ? this.#referenceAlone(pair.reference, optimization)
-          : this.#alone(pair.candidate, optimization),
+      ...this.#experiments(pair),
     })
     const { name: node, opType } = await this.#insideKernel(pair)
     const renamed = pair.reference.name === pair.candidate.name ? {} : { as: pair.reference.name }
     return { ...layer, node, opType, ...renamed, causes }
   }
 }
+
+/** The same tensor before its quantizer. */
+const beforeQuantizer = (point: Checkpoint): Checkpoint => ({ ...point, seen: point.fed })
 
 const loaded = (side: Side, optimization: LoadOptions['optimization']): Side =>
   optimization === undefined ? side : { ...side, load: { ...side.load, optimization } }

@@ -2,7 +2,7 @@ import { type Difference, differenceOf, isWithin, mergeDifferences } from '../..
 import { batches, type Dataset, dropPadding, type Feeds, modelInputs } from '../../engine/index.ts'
 import type { Model, Value } from '../../ir/index.ts'
 import { defaultOps } from '../../ops/index.ts'
-import { must, problem } from '../../util/index.ts'
+import { isFloat, must, problem } from '../../util/index.ts'
 
 /** One sample, as the networks take it. */
 export interface Probe {
@@ -10,17 +10,36 @@ export interface Probe {
   readonly feeds: Feeds
 }
 
-/** The first samples of the data, each as one run. @throws FewbitError DATA_* */
+/** The first samples of the data, each as one run. @throws FewbitError DATA_*, DATA_NAN for a sample that would hide every difference. */
 export async function probesOf(model: Model, data: Dataset, limit: number, signal?: AbortSignal): Promise<Probe[]> {
   const probes: Probe[] = []
   const options = { limit, batchSize: 1, ...(signal && { signal }) }
   for await (const batch of batches(data, modelInputs(model), options)) {
-    probes.push({
-      id: batch.samples[0]?.id ?? '',
-      feeds: dropPadding(batch.feeds, { ...batch, rows: batch.samples.length }),
+    const id = batch.samples[0]?.id ?? ''
+    const feeds = dropPadding(batch.feeds, { ...batch, rows: batch.samples.length })
+    requireFinite(id, feeds)
+    probes.push({ id, feeds })
+  }
+  if (probes.length === 0) throw problem('DATA_EMPTY', `${data.name} has no samples`, { at: { option: 'data' } })
+  return probes
+}
+
+function requireFinite(id: string, feeds: Feeds): void {
+  for (const [value, tensor] of Object.entries(feeds)) {
+    if (!isFloat(tensor.dtype)) continue
+    const count = countNonFinite(tensor.numbers())
+    if (count === 0) continue
+    throw problem('DATA_NAN', `sample "${id}" has ${count} NaN or infinite values`, {
+      at: { value },
+      fix: 'remove the sample, or repair it',
     })
   }
-  return probes
+}
+
+function countNonFinite(numbers: ArrayLike<number>): number {
+  let count = 0
+  for (let i = 0; i < numbers.length; i++) if (!Number.isFinite(numbers[i])) count++
+  return count
 }
 
 /** An output of two networks: by name, and where a network has other names, by position. */

@@ -10,12 +10,19 @@ export interface Side {
   readonly load: LoadOptions
 }
 
-/** Runs a model once on each of the feeds. */
-export async function runSide({ model, engine, load }: Side, feeds: readonly Feeds[]): Promise<Feeds[]> {
+/** Runs a model once on each of the feeds. @param ran is told how many are done. */
+export async function runSide(
+  { model, engine, load }: Side,
+  feeds: readonly Feeds[],
+  ran: (done: number) => void = () => undefined,
+): Promise<Feeds[]> {
   const session = await engine.load(model, load)
   try {
     const outputs: Feeds[] = []
-    for (const each of feeds) outputs.push(await session.run(each))
+    for (const each of feeds) {
+      outputs.push(await session.run(each))
+      ran(outputs.length)
+    }
     return outputs
   } finally {
     await session.release()

@@ -14,6 +14,8 @@ export interface Outcome {
   readonly worst?: SampleDifference
   /** The first node that differs by more than it may. */
   readonly parting?: Parting
+  /** Why the node could not be looked for, where outputs differ: the engine does not run parts of the network. */
+  readonly unlocated?: string
   /** On request. */
   readonly layers?: readonly LayerDifference[]
   /** Of one sample. */

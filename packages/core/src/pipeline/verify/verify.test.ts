@@ -49,6 +49,23 @@ describe('verify', () => {
     expect(engines[1]?.float.parting?.causes.map(({ name }) => name)).toContain('reduced-precision')
   })
 
+  it.each(['sums in float16', 'sums in bfloat16'])(
+    'tells %s from other rounding in quantized networks',
+    async (name) => {
+      const plant = PLANTED_FAULTS.find((fault) => fault.name === name)?.plant ?? (() => undefined)
+      const { engines } = await run(faulty(plant), { intermediate: true })
+      const causes = engines[1]?.quantized.parting?.causes.map((cause) => cause.name) ?? []
+      expect(causes).toEqual(expect.arrayContaining(['rounding', 'reduced-precision']))
+      // Ties, too, move single codes, but sums are what they were.
+      const ties = PLANTED_FAULTS.find((fault) => fault.name === 'ties that go up')?.plant ?? (() => undefined)
+      const moved = (await run(faulty(ties), { intermediate: true })).engines[1]?.quantized.parting?.causes.map(
+        (cause) => cause.name,
+      )
+      expect(moved).toContain('rounding')
+      expect(moved).not.toContain('reduced-precision')
+    },
+  )
+
   it('does not call single codes of float arithmetic a disagreement', async () => {
     const { verdict, engines } = await run(engine, {
       engines: [reference, { name: 'float arithmetic', engine, load: { optimization: 'simulate' } }],

@@ -15,7 +15,7 @@ import {
 } from '../compare/outputs.ts'
 import { runSide, type Side } from '../compare/side.ts'
 import { digested } from '../data-digest.ts'
-import { Run, type RunOptions } from '../run.ts'
+import { type ProgressCallback, Run, type RunOptions } from '../run.ts'
 import { CORE_VERSION } from '../version.ts'
 import type { Certificate, CertifiedModel, EngineOutcome, Outcome } from './certificate.ts'
 
@@ -46,26 +46,25 @@ const SAMPLES = 8
 /**
  * Runs a float and its quantized network on several engines, and says whether they agree; where they do not, which node is the first that makes
  * something else of the same tensors, and why, if the cause is a known one.
- * @throws FewbitError VERIFY_ENGINES without an engine to compare with; what the reference throws; DATA_*.
+ * @throws FewbitError VERIFY_ENGINES without two engines to compare; what the reference throws; DATA_*.
  */
 export async function verify(float: Model, quantized: Model, options: VerifyOptions): Promise<Certificate> {
   const run = new Run(options)
   const [reference, ...others] = options.engines
-  if (!reference) throw noEngines()
+  if (!reference || others.length === 0) throw tooFewEngines(reference)
   const data = digested(options.data)
   const probes = await probesOf(float, data, options.samples ?? SAMPLES, options.signal)
-  const job = (model: Model, isQuantized: boolean) =>
-    new Job(sideOf(model, run), reference, isQuantized, probes, options, run)
-  const jobs = { float: job(float, false), quantized: job(quantized, true) }
-  await run.stage(`run on ${reference.name}`, async () => {
-    await jobs.float.runReference()
-    await jobs.quantized.runReference()
+  const job = (model: Model, kind: Kind) => new Job(sideOf(model, run), reference, kind, probes, options, run)
+  const jobs = { float: job(float, 'float'), quantized: job(quantized, 'quantized') }
+  await run.stage(`run on ${reference.name}`, async (progress) => {
+    await jobs.float.runReference(progress)
+    await jobs.quantized.runReference(progress)
   })
   const engines: EngineOutcome[] = []
   for (const each of others) {
-    const outcome = await run.stage(`run on ${each.name}`, async () => ({
-      float: await jobs.float.outcome(each),
-      quantized: await jobs.quantized.outcome(each),
+    const outcome = await run.stage(`run on ${each.name}`, async (progress) => ({
+      float: await jobs.float.outcome(each, progress),
+      quantized: await jobs.quantized.outcome(each, progress),
     }))
     engines.push({ name: each.name, library: each.engine.name, version: each.engine.version, ...outcome })
   }
@@ -88,17 +87,23 @@ export async function verify(float: Model, quantized: Model, options: VerifyOpti
   }
 }
 
-const noEngines = () =>
-  problem('VERIFY_ENGINES', 'there is no engine to run the models on', { at: { option: 'engines' }, fix: 'name one' })
+const tooFewEngines = (reference: VerifiedEngine | undefined) =>
+  problem(
+    'VERIFY_ENGINES',
+    reference ? `there is no engine to compare "${reference.name}" with` : 'there is no engine to run the models on',
+    { at: { option: 'engines' }, fix: 'name two or more' },
+  )
 
 const certified = (model: Model, name: string): CertifiedModel => ({ name, digest: digest(serializeModel(model)) })
+
+type Kind = 'float' | 'quantized'
 
 /** One model on all engines. */
 class Job {
   outputs: Feeds[] = []
   own: Outcome = { verdict: 'same' }
   readonly #side: Side
-  readonly #isQuantized: boolean
+  readonly #kind: Kind
   readonly #probes: readonly Probe[]
   readonly #options: VerifyOptions
   readonly #run: Run
@@ -107,13 +112,13 @@ class Job {
   constructor(
     side: Side,
     reference: VerifiedEngine,
-    isQuantized: boolean,
+    kind: Kind,
     probes: readonly Probe[],
     options: VerifyOptions,
     run: Run,
   ) {
     this.#side = side
-    this.#isQuantized = isQuantized
+    this.#kind = kind
     this.#probes = probes
     this.#options = options
     this.#run = run
@@ -124,15 +129,15 @@ class Job {
     return this.#side.model
   }
 
-  async runReference(): Promise<void> {
+  async runReference(progress: ProgressCallback): Promise<void> {
     const start = performance.now()
-    this.outputs = await runSide(this.#reference, this.#feeds)
+    this.outputs = await runSide(this.#reference, this.#feeds, this.#ran(progress))
     this.own = { verdict: 'same', seconds: (performance.now() - start) / 1000 / this.#probes.length }
   }
 
-  async outcome(engine: VerifiedEngine): Promise<Outcome> {
+  async outcome(engine: VerifiedEngine, progress: ProgressCallback): Promise<Outcome> {
     try {
-      return await this.#compare(this.#on(engine))
+      return await this.#compare(this.#on(engine), progress)
     } catch (error) {
       this.#options.signal?.throwIfAborted()
       if (!(error instanceof FewbitError)) throw error
@@ -140,25 +145,36 @@ class Job {
     }
   }
 
-  async #compare(side: Side): Promise<Outcome> {
+  async #compare(side: Side, progress: ProgressCallback): Promise<Outcome> {
     const start = performance.now()
-    const found = await runSide(side, this.#feeds)
+    const outputs = await runSide(side, this.#feeds, this.#ran(progress))
     const seconds = (performance.now() - start) / 1000 / this.#probes.length
     const pairs = pairOutputs(this.model, this.model)
     const samples = this.#probes.map((probe, i) =>
-      outputDifference(pairs, probe, this.outputs[i] as Feeds, found[i] as Feeds),
+      outputDifference(pairs, probe, this.outputs[i] as Feeds, outputs[i] as Feeds),
     )
     const worst = worstOf(samples) as SampleDifference
     const measured = { outputs: mergeDifferences(samples), worst, seconds }
     const same = samples.every(isSame)
     const { intermediate = false } = this.#options
     if (same && !intermediate) return { verdict: 'same', ...measured }
-    const { parting, layers } = await this.#locate(side, worst.sample, intermediate)
+    const found = await this.#locate(side, worst.sample, intermediate, progress).catch((error) =>
+      this.#unlocated(error),
+    )
+    if ('unlocated' in found) return { verdict: same ? 'same' : 'differs', ...measured, ...found }
+    const { parting, layers } = found
     const verdict = parting ? 'differs' : same ? 'same' : 'rounding'
     return { verdict, ...measured, ...(parting && { parting }), ...(intermediate && { layers }) }
   }
 
-  #locate(side: Side, sample: string, toTheEnd: boolean) {
+  /** Outputs have been compared by then. */
+  #unlocated(error: unknown): { unlocated: string } {
+    this.#options.signal?.throwIfAborted()
+    if (!(error instanceof FewbitError)) throw error
+    return { unlocated: failureOf(error).message }
+  }
+
+  #locate(side: Side, sample: string, toTheEnd: boolean, progress: ProgressCallback) {
     const pairs = checkpoints(this.model, this.#run.ops).map((point) => ({
       reference: point,
       candidate: point,
@@ -166,11 +182,17 @@ class Job {
     }))
     const { feeds } = this.#probes.find(({ id }) => id === sample) as Probe
     const tolerance = () => this.#options.tolerance ?? {}
-    return locate(this.#reference, side, pairs, feeds, { ops: this.#run.ops, tolerance, toTheEnd, ...this.#run.signal })
+    const compared = (done: number, total: number) => progress(done, total, `tensors of the ${this.#kind} network`)
+    const { ops, signal } = this.#run
+    return locate(this.#reference, side, pairs, feeds, { ops, tolerance, toTheEnd, ...signal, compared })
+  }
+
+  #ran(progress: ProgressCallback) {
+    return (done: number) => progress(done, this.#probes.length, `samples of the ${this.#kind} network`)
   }
 
   #on({ engine, load }: VerifiedEngine): Side {
-    return { ...this.#side, engine, load: (this.#isQuantized ? load : undefined) ?? this.#side.load }
+    return { ...this.#side, engine, load: (this.#kind === 'quantized' ? load : undefined) ?? this.#side.load }
   }
 
   get #feeds(): Feeds[] {
