@@ -1,3 +1,4 @@
+export { encodeMessage } from './message.ts'
 export type { Ready } from './protocol.ts'
 export { type Ask, answerOf, remoteEngine } from './remote.ts'
 export { type WebEngineOptions, webEngine } from './web-engine.ts'

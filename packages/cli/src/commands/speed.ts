@@ -3,7 +3,7 @@ import { loadModel, traceKernels } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { openEngines } from '../engines/index.ts'
+import { checkEngineNames, openEngines } from '../engines/index.ts'
 import { renderSpeed } from '../render/speed.ts'
 
 interface Flags extends DataFlags {
@@ -14,6 +14,7 @@ interface Flags extends DataFlags {
 }
 
 const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
+  checkEngineNames(flags.engines)
   const [float, quantized] = [await loadModel(floatFile), await loadModel(quantizedFile)]
   const { engines, close } = await openEngines(flags.engines)
   try {

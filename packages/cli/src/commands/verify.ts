@@ -9,7 +9,7 @@ import { checkPage, writeText } from '../artifacts.ts'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { commandLine } from '../command-line.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
-import { ENGINES, openEngines } from '../engines/index.ts'
+import { checkEngineNames, ENGINES, openEngines } from '../engines/index.ts'
 import { EXIT } from '../failure.ts'
 import { renderVerification } from '../render/verification.ts'
 import { type ToleranceFlags, toleranceOf, withToleranceFlags } from './comparing.ts'
@@ -27,6 +27,7 @@ const DEFAULT_ENGINES = ['node-cpu', 'wasm', 'integer:ort']
 const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantizedFile, flags) => {
   const { html, samples, intermediate } = flags
   if (html !== undefined) checkPage(html, [floatFile, quantizedFile])
+  checkEngineNames(flags.engines)
   const [float, quantized] = [await loadModel(floatFile), await loadModel(quantizedFile)]
   const { engines, close } = await openEngines(flags.engines)
   try {

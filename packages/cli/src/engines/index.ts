@@ -3,7 +3,7 @@ import type { VerifiedEngine } from '@fewbit/core/pipeline'
 import { FewbitError, problem } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
 import type { EngineSource, OpenedEngine } from './engine-source.ts'
-import { openvino } from './python.ts'
+import { PYTHON_ENGINES } from './python.ts'
 import { chromiumWasm, chromiumWebGpu, nodeWebGpu, wasm, webGpu } from './web.ts'
 
 const nodeCpu: EngineSource = {
@@ -31,7 +31,7 @@ export const ENGINES: Readonly<Record<string, EngineSource>> = {
   'chromium-wasm': chromiumWasm,
   'chromium-webgpu': chromiumWebGpu,
   ...integers,
-  openvino,
+  ...PYTHON_ENGINES,
 }
 
 /** Engines that are open together, by name. */
@@ -45,8 +45,7 @@ export interface OpenedEngines {
  * @throws FewbitError ENGINE_UNKNOWN; what an engine that is not at hand says, with its name.
  */
 export async function openEngines(names: readonly string[]): Promise<OpenedEngines> {
-  const unknown = names.find((name) => !Object.hasOwn(ENGINES, name))
-  if (unknown !== undefined) throw noSuchEngine(unknown)
+  checkEngineNames(names)
   const opened: { name: string; opened: OpenedEngine }[] = []
   const close = async () => {
     for (const each of opened.splice(0)) await each.opened.close?.()
@@ -64,6 +63,12 @@ export async function openEngines(names: readonly string[]): Promise<OpenedEngin
     ...(on !== undefined && { on }),
   }))
   return { engines, close }
+}
+
+/** @throws FewbitError ENGINE_UNKNOWN, before anything is loaded. */
+export function checkEngineNames(names: readonly string[]): void {
+  const unknown = names.find((name) => !Object.hasOwn(ENGINES, name))
+  if (unknown !== undefined) throw noSuchEngine(unknown)
 }
 
 async function openNamed(name: string): Promise<OpenedEngine> {

@@ -1,103 +1,63 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import type { Readable, Writable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { must, problem } from '@fewbit/core/util'
-import { answerOf, remoteEngine } from '@fewbit/engine-web'
+import type { Engine } from '@fewbit/core/engine'
+import { must } from '@fewbit/core/util'
+import { answerOf, type Ready, remoteEngine } from '@fewbit/engine-web'
 import type { EngineSource } from './engine-source.ts'
+import { exportedEngine } from './exported-engine.ts'
+import type { ExportedForm } from './exported-network.ts'
+import { PythonHost } from './python-host.ts'
 
-const LENGTH_BYTES = 8
-/** Milliseconds that a program has to end by itself. */
-const PATIENCE = 2000
+const ASSETS = new URL('../../assets/', import.meta.url)
 
-/** A program in Python that obeys orders over its pipes. */
-class PythonHost {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>
-  #received = Buffer.alloc(0)
-  #waiting: { resolve: (answer: Uint8Array) => void; reject: (error: Error) => void } | undefined
-  #failure: Error | undefined
-
-  constructor(python: string, script: string) {
-    // A group of its own: libraries fork helpers, which hold the pipes and have to end with it.
-    this.#child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
-    process.once('exit', this.#kill)
-    this.#child.on('error', (error) => this.#fail(error.message))
-    this.#child.on('close', (code) => this.#fail(`it ended with ${code ?? 'a signal'}`))
-    // A program that is gone takes no more orders; `close` says why.
-    this.#child.stdin.on('error', () => undefined)
-    this.#child.stdout.on('data', (part: Buffer) => {
-      this.#received = Buffer.concat([this.#received, part])
-      this.#deliver()
-    })
-  }
-
-  ask(order: Uint8Array): Promise<Uint8Array> {
-    const size = Buffer.alloc(LENGTH_BYTES)
-    size.writeBigUInt64BE(BigInt(order.length))
-    this.#child.stdin.write(size)
-    this.#child.stdin.write(order)
-    return this.answer()
-  }
-
-  answer(): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure)
-      this.#waiting = { resolve, reject }
-      this.#deliver()
-    })
-  }
-
-  /** Lets the program end by itself, then ends what is left of it. */
-  async close(): Promise<void> {
-    process.removeListener('exit', this.#kill)
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.stdin.end()
-    if (this.#child.exitCode === null && this.#child.pid !== undefined)
-      await Promise.race([ended, wait(PATIENCE, undefined, { ref: false })])
-    this.#kill()
-    this.#child.stdin.destroy()
-    this.#child.stdout.destroy()
-  }
-
-  readonly #kill = (): void => {
-    try {
-      if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL')
-    } catch {
-      // Nothing of it is left.
-    }
-  }
-
-  #deliver(): void {
-    if (!this.#waiting || this.#received.length < LENGTH_BYTES) return
-    const end = LENGTH_BYTES + Number(this.#received.readBigUInt64BE())
-    if (this.#received.length < end) return
-    const answer = new Uint8Array(this.#received.subarray(LENGTH_BYTES, end))
-    this.#received = this.#received.subarray(end)
-    const { resolve } = this.#waiting
-    this.#waiting = undefined
-    resolve(answer)
-  }
-
-  #fail(why: string): void {
-    this.#failure ??= problem('ENGINE_RUN', `the Python program does not run: ${why}`)
-    this.#waiting?.reject(this.#failure)
-    this.#waiting = undefined
+/**
+ * An engine by its Python package, in the interpreter that FEWBIT_PYTHON names, or python3.
+ * @param script a host in `assets`, and its arguments.
+ */
+function hosted(
+  summary: string,
+  script: readonly [string, ...string[]],
+  adapt = (engine: Engine) => engine,
+): EngineSource {
+  return {
+    summary: `${summary}, by its Python package`,
+    async open() {
+      const { ready, ...opened } = await started(script)
+      let { host } = opened
+      const ask = async (order: Uint8Array): Promise<Uint8Array> => {
+        try {
+          return await host.ask(order)
+        } catch (error) {
+          // Converters end their program where they meet what they do not expect. The next network may do.
+          const again = await started(script).catch(() => undefined)
+          if (again) host = again.host
+          throw error
+        }
+      }
+      return { engine: adapt(remoteEngine(ready, 'CPU', ask)), close: () => host.close() }
+    },
   }
 }
 
-const SCRIPT = fileURLToPath(new URL('../../assets/openvino_host.py', import.meta.url))
-
-/** OpenVINO's Python package, where the interpreter that FEWBIT_PYTHON names, or python3, has it. */
-export const openvino: EngineSource = {
-  summary: 'OpenVINO on the processor, by its Python package (FEWBIT_PYTHON names an interpreter)',
-  async open() {
-    const host = new PythonHost(process.env.FEWBIT_PYTHON ?? 'python3', SCRIPT)
-    try {
-      const ready = must(answerOf(await host.answer()).head.ready, 'greeting')
-      return { engine: remoteEngine(ready, 'CPU', (order) => host.ask(order)), close: () => host.close() }
-    } catch (error) {
-      await host.close()
-      throw error
-    }
-  },
+/** A program that has introduced itself. @throws FewbitError ENGINE_LOAD with what is missing. */
+async function started([file, ...args]: readonly [string, ...string[]]): Promise<{ host: PythonHost; ready: Ready }> {
+  const path = fileURLToPath(new URL(file, ASSETS))
+  const host = new PythonHost(process.env.FEWBIT_PYTHON ?? 'python3', [path, ...args])
+  try {
+    return { host, ready: must(answerOf(await host.answer()).head.ready, 'greeting') }
+  } catch (error) {
+    await host.close()
+    throw error
+  }
 }
+
+const exported = (form: ExportedForm) => (engine: Engine) => exportedEngine(engine, form)
+const LITERT: ExportedForm = { title: 'LiteRT', target: 'tflite' }
+
+/** Engines whose Python packages are asked for by name. */
+export const PYTHON_ENGINES = {
+  openvino: hosted('OpenVINO on the processor', ['openvino_host.py']),
+  litert: hosted('LiteRT with its own kernels', ['litert_host.py'], exported(LITERT)),
+  'litert-xnnpack': hosted('LiteRT as it comes, with XNNPACK', ['litert_host.py', 'xnnpack'], exported(LITERT)),
+  ncnn: hosted('ncnn on the processor', ['ncnn_host.py'], exported({ title: 'ncnn', target: 'ncnn' })),
+  mnn: hosted('MNN on the processor', ['mnn_host.py'], exported({ title: 'MNN', target: 'mnn' })),
+} satisfies Readonly<Record<string, EngineSource>>

@@ -32,13 +32,14 @@ function row({ name, library, version, float, quantized }: EngineOutcome, refere
   return [name, `${library} ${version}`, float.verdict, quantized.verdict, time, words]
 }
 
-function outcomeText(title: string, { failure, parting, layers }: Outcome): string[] {
+function outcomeText(title: string, { failure, parting, unlocated, layers }: Outcome): string[] {
   if (failure) {
     const cause = failure.cause ? ` (${failure.cause})` : ''
     return ['', `${title}: it does not run${cause}`, `  ${failure.message}`]
   }
   return [
     ...(parting ? ['', `${title}: ${partingText(parting).join('\n')}`] : []),
+    ...(unlocated === undefined ? [] : ['', `${title}: the node could not be looked for`, `  ${unlocated}`]),
     ...(layers && layers.length > 0 ? ['', `${title}: every tensor`, ...layersText(layers)] : []),
   ]
 }

@@ -1,4 +1,5 @@
 import { NamePool } from '../../ir/index.ts'
+import type { Order } from './order.ts'
 import type { OperatorName, TensorTypeName } from './schema.ts'
 
 /** Scale and zero point of a TFLite tensor; one each, or one for each index along `axis`. */
@@ -34,6 +35,17 @@ export interface TfGraph {
   readonly operators: readonly TfOperator[]
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
+}
+
+/** A graph that was translated, with the orders of axes that were chosen. */
+export interface TranslatedGraph extends TfGraph {
+  readonly orders: TfOrders
+}
+
+/** How the axes of what stands at both ends are ordered, by the name of the ONNX value. */
+export interface TfOrders {
+  readonly inputs: Readonly<Record<string, Order>>
+  readonly outputs: Readonly<Record<string, Order>>
 }
 
 /** Collects tensors and operators. Names are made unique; equal constants of one name are stored once. */

@@ -11,7 +11,7 @@ import {
 import { bytesOf, must, problem } from '../../util/index.ts'
 import type { ExportContext } from '../define.ts'
 import { activationEncodings } from '../encodings.ts'
-import { TfBuilder, type TfGraph, type TfQuantization, type TfTensor } from './graph.ts'
+import { TfBuilder, type TfQuantization, type TfTensor, type TranslatedGraph } from './graph.ts'
 import { quantizationOf, sameQuantization } from './int8.ts'
 import { between, inOrder, NHWC, type Order, permute, sameOrder, sameSequence, shapeIn } from './order.ts'
 
@@ -206,16 +206,21 @@ export class Lowering {
   }
 
   /** The finished graph. Outputs keep the form and the order that they were made in. */
-  finish(name: string): TfGraph {
+  finish(name: string): TranslatedGraph {
     const { graph } = this.model
     const outputs = graph.outputs.map((value) => this.#output(value))
     const inputs = graph.inputs.flatMap((value) => this.#inputs.get(value) ?? [])
-    return { name, tensors: this.builder.tensors, operators: this.builder.operators, inputs, outputs }
+    const orders = {
+      inputs: Object.fromEntries([...this.#inputs.keys()].map((value) => [value.name, this.orderOf(value)])),
+      outputs: Object.fromEntries(graph.outputs.map((value, i) => [value.name, must(outputs[i], 'output').order])),
+    }
+    const ends = { inputs, outputs: outputs.map(({ tensor }) => tensor), orders }
+    return { name, tensors: this.builder.tensors, operators: this.builder.operators, ...ends }
   }
 
-  #output(value: Value): number {
+  #output(value: Value): Stored {
     const planned = this.plan.tensors.some((t) => t.value === value.name && t.role === 'activation')
-    return this.read(value, planned ? 'codes' : (this.#held.get(value)?.[0]?.form ?? 'real')).tensor
+    return this.read(value, planned ? 'codes' : (this.#held.get(value)?.[0]?.form ?? 'real'))
   }
 
   /** Graph inputs are codes where the plan quantizes them. */

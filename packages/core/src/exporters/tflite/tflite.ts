@@ -1,6 +1,7 @@
 import { must, problem } from '../../util/index.ts'
 import { complete } from '../completeness.ts'
-import type { Exporter } from '../define.ts'
+import type { ExportContext, Exporter } from '../define.ts'
+import type { TfOrders, TranslatedGraph } from './graph.ts'
 import { holdsInt8 } from './int8.ts'
 import { translate } from './translate.ts'
 import { writeFlatbuffer } from './write-flatbuffer.ts'
@@ -14,10 +15,20 @@ export const tflite: Exporter = {
     return found.length > 0 ? found : [...translate(cx).problems]
   },
   emit(cx) {
-    const { graph, problems } = translate(cx)
-    const [first] = problems
-    if (first) throw problem(first.code, first.message, first)
-    const bytes = writeFlatbuffer(must(graph, 'graph'), 'written by fewbit')
+    const bytes = writeFlatbuffer(translated(cx), 'written by fewbit')
     return [{ kind: 'file', name: `${cx.name}.tflite`, bytes }]
   },
+}
+
+/**
+ * In which order the file has the axes of inputs and outputs: a tensor in order `o` holds as axis i what is axis `o[i]` in ONNX.
+ * @throws FewbitError EXPORT_* for what TFLite has no operator for.
+ */
+export const tfliteOrders = (cx: ExportContext): TfOrders => translated(cx).orders
+
+function translated(cx: ExportContext): TranslatedGraph {
+  const { graph, problems } = translate(cx)
+  const [first] = problems
+  if (first) throw problem(first.code, first.message, first)
+  return must(graph, 'graph')
 }

@@ -13,7 +13,7 @@ import { clipBounds, inferShapes } from '../../passes/index.ts'
 import { type Diagnostic, Diagnostics, FewbitError, must } from '../../util/index.ts'
 import type { ExportContext } from '../define.ts'
 import { activationEncodings } from '../encodings.ts'
-import type { TfGraph } from './graph.ts'
+import type { TranslatedGraph } from './graph.ts'
 import { type Form, Lowering } from './lowering.ts'
 import { TRANSLATIONS } from './operators.ts'
 import { inOrder } from './order.ts'
@@ -21,7 +21,7 @@ import type { ActivationName } from './schema.ts'
 import { refuse, type Task } from './task.ts'
 
 export interface Translation {
-  readonly graph: TfGraph | undefined
+  readonly graph: TranslatedGraph | undefined
   readonly problems: readonly Diagnostic[]
 }
 

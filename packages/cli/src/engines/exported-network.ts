@@ -1,0 +1,136 @@
+import type { Feeds } from '@fewbit/core/engine'
+import { type Artifact, EXPORTERS, type ExportContext, type Exporter, tfliteOrders } from '@fewbit/core/exporters'
+import { importQuantized, isQuantized } from '@fewbit/core/import'
+import { pairsFromNodes } from '@fewbit/core/integer'
+import { asTensor, cloneModel, type Model, serializeModel, tensorType } from '@fewbit/core/ir'
+import { defaultOps } from '@fewbit/core/ops'
+import { inferShapes } from '@fewbit/core/passes'
+import { planModel } from '@fewbit/core/pipeline'
+import type { QuantParams } from '@fewbit/core/quant'
+import { findTarget } from '@fewbit/core/targets'
+import { FewbitError, problem } from '@fewbit/core/util'
+import { nodeEngine } from '@fewbit/engine-node'
+import { encodeMessage } from '@fewbit/engine-web'
+
+/** An engine's own file format: its target is also the name of the exporter that writes it. */
+export interface ExportedForm {
+  readonly title: string
+  readonly target: 'tflite' | 'ncnn' | 'mnn'
+}
+
+/** What a program is handed that reads other files than ONNX. */
+export interface ExportedNetwork {
+  /** Files, and what their inputs and outputs are called: `Network` of `assets/host.py` reads it. */
+  readonly message: Uint8Array
+  /** Quantizers that the network has right before its outputs, by the name of the output. */
+  readonly quantizers: ReadonlyMap<string, QuantParams>
+}
+
+type Axes = Readonly<Record<string, readonly number[]>>
+
+/**
+ * Writes a float or quantized network in the form of an engine, with the sizes of the tensors that it will be fed.
+ * @throws FewbitError ENGINE_LOAD for what the form cannot hold.
+ */
+export async function exportNetwork(model: Model, feeds: Feeds, form: ExportedForm): Promise<ExportedNetwork> {
+  const sized = withSizes(model, feeds)
+  requireFloats(sized, form)
+  const quantized = isQuantized(sized, defaultOps)
+  try {
+    const cx = quantized ? quantizedContext(sized, form) : await floatContext(sized, form)
+    const { inputs, outputs } = form.target === 'tflite' ? tfliteOrders(cx) : { inputs: {}, outputs: {} }
+    const files = artifactsOf(cx, form, quantized).map(fileOf)
+    const head = {
+      quantized,
+      inputs: valuesOf(cx.model.graph.inputs, inputs),
+      outputs: valuesOf(cx.model.graph.outputs, outputs),
+      files: files.map(({ name, bytes }) => ({ name, bytes: bytes.length })),
+    }
+    return { message: encodeMessage(head, joined(files.map(({ bytes }) => bytes))), quantizers: quantizersOf(cx) }
+  } catch (error) {
+    throw error instanceof FewbitError ? cannotHold(error, form, quantized) : error
+  }
+}
+
+function withSizes(model: Model, feeds: Feeds): Model {
+  const copy = cloneModel(model)
+  for (const input of copy.graph.inputs) {
+    const [type, tensor] = [asTensor(input.type), feeds[input.name]]
+    if (tensor) input.type = tensorType(type?.dtype ?? tensor.dtype, tensor.dims)
+  }
+  inferShapes(copy, { ops: defaultOps, trustDeclared: false })
+  return copy
+}
+
+function requireFloats({ graph }: Model, { title }: ExportedForm): void {
+  const other = [...graph.inputs, ...graph.outputs].find((value) => asTensor(value.type)?.dtype !== 'float32')
+  if (!other) return
+  throw problem('ENGINE_LOAD', `${title} is handed networks of float32 tensors, and "${other.name}" is none`, {
+    at: { value: other.name },
+  })
+}
+
+/** Quantizers that a simulation writes as ordinary nodes are pairs again. */
+function quantizedContext(model: Model, { target }: ExportedForm): ExportContext {
+  const table = findTarget(target)
+  pairsFromNodes(model)
+  inferShapes(model, { ops: defaultOps })
+  const imported = importQuantized(model, defaultOps, { target: table })
+  return { name: 'network', target: table, ...imported }
+}
+
+/** Nothing is planned; the network is prepared as it is before quantizing. */
+async function floatContext(model: Model, { target }: ExportedForm): Promise<ExportContext> {
+  const { float, plan } = await planModel(model, { engine: nodeEngine(), target })
+  const nothing = { ...plan, nodes: [], tensors: [], diagnostics: [] }
+  return { name: 'network', target: findTarget(target), model: float, plan: nothing, params: new Map() }
+}
+
+function artifactsOf(cx: ExportContext, { target }: ExportedForm, quantized: boolean): Artifact[] {
+  const exporter: Exporter = EXPORTERS[target]
+  const errors = quantized ? exporter.check(cx).filter(({ level }) => level === 'error') : []
+  if (errors.length > 0) throw new FewbitError(errors)
+  return exporter.emit({ ...cx, model: cloneModel(cx.model) })
+}
+
+const fileOf = (artifact: Artifact): { name: string; bytes: Uint8Array } =>
+  artifact.kind === 'file' ? artifact : { name: artifact.name, bytes: serializeModel(artifact.model) }
+
+const valuesOf = (values: Model['graph']['inputs'], axes: Axes) =>
+  values
+    .filter((value) => !value.constant)
+    .map((value) => {
+      const shape = asTensor(value.type)?.shape ?? []
+      return { name: value.name, shape, order: axes[value.name] ?? shape.map((_, i) => i) }
+    })
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** Rounding as the engine's quantizers do, which pairs cannot say. */
+function quantizersOf({ plan, params, target }: ExportContext): Map<string, QuantParams> {
+  const { rounding, reciprocal } = target
+  const behind = plan.tensors.filter((tensor) => tensor.graphOutput && tensor.role === 'activation')
+  return new Map(
+    behind.flatMap(({ value, group }): [string, QuantParams][] => {
+      const found = params.get(group)
+      const spec = found && { ...found.spec, rounding, ...(reciprocal && { reciprocal }) }
+      return found && spec ? [[value, { ...found, spec }]] : []
+    }),
+  )
+}
+
+function cannotHold({ diagnostics }: FewbitError, { title, target }: ExportedForm, quantized: boolean): FewbitError {
+  const first = diagnostics.find(({ level }) => level === 'error')
+  return problem('ENGINE_LOAD', `${title} cannot hold the network: ${first?.message ?? 'it does not say why'}`, {
+    ...(first?.at && { at: first.at }),
+    ...(quantized && { fix: `quantize it for this engine: fewbit quantize … --target ${target}` }),
+  })
+}
