@@ -1,62 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { AnalysisReport } from '@fewbit/core/analysis'
 import { renderReport } from '@fewbit/report'
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chromiumPath, launch } from './browser.ts'
+import { chromiumPath } from './browser.ts'
+import { background, Pages, violations } from './pages.ts'
 import { sampleAnalysis } from './sample-analysis.ts'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-interface Violation {
-  readonly id: string
-  readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[]
-}
 
 // `apt-get install chromium`, or CHROMIUM_PATH.
 describe.skipIf(chromiumPath === undefined)('the report in Chromium, from a file', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fewbit-report-'))
   const report = sampleAnalysis()
-  const complaints: string[] = []
-  const requests: string[] = []
-  let browser: Browser
+  const pages = new Pages()
+  const { complaints, requests } = pages
+  beforeAll(() => pages.start())
+  afterAll(() => pages.end())
 
-  beforeAll(async () => {
-    browser = await launch()
-  })
-  afterAll(async () => {
-    await browser.close()
-    rmSync(folder, { recursive: true })
-  })
-
-  async function open(shown: AnalysisReport, options: BrowserContextOptions = {}): Promise<Page> {
-    const file = join(folder, 'report.html')
-    writeFileSync(file, renderReport(shown))
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options })
-    // Long enough for a browser that shares two cores with the other tests.
-    page.setDefaultTimeout(30_000)
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(String(error)))
-    page.on('request', (request) => requests.push(request.url()))
-    await page.goto(pathToFileURL(file).href)
-    return page
-  }
-
+  const open = (shown: AnalysisReport, options: BrowserContextOptions = {}) => pages.open(renderReport(shown), options)
   const names = (page: Page) => page.locator('#layers tbody th').allTextContents()
-  const background = (page: Page) => page.evaluate('getComputedStyle(document.body).backgroundColor')
-
-  /** WCAG A and AA by axe-core. */
-  async function violations(page: Page): Promise<string[]> {
-    await page.evaluate(axe)
-    const found = await page.evaluate("axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })")
-    return (found as { violations: Violation[] }).violations.map(
-      ({ id, nodes }) => `${id}: ${nodes[0]?.target} ${nodes[0]?.failureSummary}`,
-    )
-  }
 
   it('draws every part, asks nobody for anything, and runs nothing that names hold', async () => {
     const page = await open(report)

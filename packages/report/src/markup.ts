@@ -18,9 +18,12 @@ export const html = (parts: TemplateStringsArray, ...values: readonly (Part | re
   }),
 })
 
-/** A table with headings for its columns; the first cell of a row is the row's heading. */
+/**
+ * A table with headings for its columns; the first cell of a row is the row's heading. What is wider than the page scrolls by itself, by keys
+ * too.
+ */
 export const tableOf = (caption: string, head: readonly string[], rows: readonly (readonly Part[])[]): Markup => html`
-<table><caption>${caption}</caption>
+<div class="wide" role="region" tabindex="0" aria-label="${caption}"><table><caption>${caption}</caption>
 <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(([first, ...cells]) => html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
-</table>`
+</table></div>`

@@ -10,7 +10,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 /** The report's page has its sections beside it. */
 const NO_NAVIGATION = `body{display:block;max-width:72rem}main>section{margin-block:2rem}td,th{text-align:start;vertical-align:top;padding:.3rem .8rem .3rem 0}
-pre{white-space:pre-wrap;overflow-wrap:anywhere}caption{text-align:start;color:var(--muted)}.digest{overflow-wrap:anywhere;font-family:var(--mono);font-size:.86em}`
+pre{white-space:pre-wrap;overflow-wrap:anywhere}.wide{overflow-x:auto}h1{overflow-wrap:anywhere}caption{position:static;width:auto;height:auto;clip-path:none;text-align:start;color:var(--muted);padding-block-end:.3rem}.digest{overflow-wrap:anywhere;font-family:var(--mono);font-size:.86em}`
 
 /** One HTML file that shows a certificate and needs nothing else: no network, no script, no other file. It holds the JSON, too. */
 export function renderCertificate(certificate: Certificate): string {
@@ -96,13 +96,14 @@ function findings({ name, float, quantized }: EngineOutcome): Markup[] {
   return [...finding(`${name}, float network`, float), ...finding(`${name}, quantized network`, quantized)]
 }
 
-function finding(title: string, { failure, parting, layers }: Outcome): Markup[] {
-  if (!failure && !parting && !layers) return []
+function finding(title: string, { failure, parting, unlocated, layers }: Outcome): Markup[] {
+  if (!failure && !parting && !layers && unlocated === undefined) return []
   return [
     html`<section><h2>${title}</h2>
 ${failure && html`<p>It does not run${failure.cause === 'missing-kernel' && ': it has no kernel'}.</p><pre>${failure.message}</pre>`}
 ${parting && partingText(parting)}
-${layers && layersTable(layers)}</section>`,
+${unlocated !== undefined && html`<p>The node could not be looked for.</p><pre>${unlocated}</pre>`}
+${layers && layersTable(title, layers)}</section>`,
   ]
 }
 
@@ -111,14 +112,15 @@ const partingText = ({ node, opType, value, alone, accumulated, causes }: Partin
 <ul><li>On the reference's inputs: ${differenceText(alone)}</li><li>With all before it: ${differenceText(accumulated)}</li></ul>
 ${causes.length > 0 ? html`<ul>${causes.map(({ name, text }) => html`<li><strong>${name}</strong>: ${text}</li>`)}</ul>` : html`<p>No known cause fits.</p>`}`
 
-function layersTable(layers: readonly LayerDifference[]): Markup {
+function layersTable(title: string, layers: readonly LayerDifference[]): Markup {
   const rows = layers.map(({ node, opType, accumulated, alone }): Part[] => [
     html`<code>${node}</code>`,
     opType,
     differenceText(accumulated),
     alone ? differenceText(alone) : '–',
   ])
-  return tableOf('Every tensor of one sample', ['Node', 'Operator', 'With all before it', 'On the same inputs'], rows)
+  const head = ['Node', 'Operator', 'With all before it', 'On the same inputs']
+  return tableOf(`Every tensor of one sample on ${title}`, head, rows)
 }
 
 function subject({ models, data, command }: Certificate): Markup {
@@ -133,6 +135,6 @@ function subject({ models, data, command }: Certificate): Markup {
     ['data', `${data.samples} samples of ${data.name}`, html`<span class="digest">${data.digest}</span>`],
   ]
   return html`<section id="subject"><h2>What was verified</h2>
-${tableOf('SHA-256 of the files, and of the tensors of the data', ['', 'Name', 'SHA-256'], rows)}
+${tableOf('SHA-256 of the files, and of the tensors of the data', ['What', 'Name', 'SHA-256'], rows)}
 ${command !== undefined && html`<pre>${command}</pre>`}</section>`
 }
