@@ -126,6 +126,7 @@ export {
   withTrained,
 } from '@fewbit/core'
 export { PRESETS, type PreprocessOptions, type PresetName, randomData } from '@fewbit/core/engine'
+export { type FixedInputs, fixInputs } from '@fewbit/core/passes'
 export {
   adam,
   adamw,

@@ -13,7 +13,7 @@ export { type ImportedModel, type ImportOptions, importQuantized, isQuantized } 
 export { Model, Tensor } from './ir/index.ts'
 export { OBSERVERS, type Observer } from './observers/index.ts'
 export { attrs, defaultOps, defineOp, type OpDef } from './ops/index.ts'
-export { PASSES, type Pass } from './passes/index.ts'
+export { type FixedInputs, fixInputs, PASSES, type Pass } from './passes/index.ts'
 export * from './pipeline/index.ts'
 export {
   BATCH_NORM_STRATEGIES,

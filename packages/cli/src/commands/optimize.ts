@@ -1,19 +1,20 @@
 import { statSync } from 'node:fs'
 import { type OptimizeResult, optimize } from '@fewbit/core/pipeline'
 import { bytes, count, formatDiagnostic } from '@fewbit/core/util'
-import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
+import { checkWritable, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
+import { type FixedInputFlags, loadFixed, withFixedInputs } from '../fixed-inputs.ts'
 import { table } from '../render/table.ts'
 
-interface Flags {
+interface Flags extends FixedInputFlags {
   output: string
   passes?: string[]
   trace?: boolean
 }
 
 const body: CommandBody<[string, Flags]> = async ({ run }, input, flags) => {
-  const model = await loadModel(input)
+  const model = await loadFixed(input, flags)
   checkWritable(flags.output)
   const result = await optimize(model, { ...run, ...(flags.passes ? { passes: flags.passes } : {}) })
   await saveModel(result.model, flags.output)
@@ -53,7 +54,7 @@ function firedText(trace: OptimizeResult['trace']): string {
 }
 
 export function optimizeCommand(program: Command, invocation: Invocation): void {
-  program
+  const command = program
     .command('optimize')
     .summary('fold BatchNorm and constants, remove identities; same outputs')
     .description('Rewrites a model into a smaller one that computes the same.')
@@ -66,7 +67,7 @@ export function optimizeCommand(program: Command, invocation: Invocation): void 
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
-      '\nExamples:\n  fewbit optimize model.onnx -o slim.onnx\n  fewbit optimize model.onnx -o slim.onnx --passes fold-batchnorm,dead-code --trace',
+      '\nExamples:\n  fewbit optimize model.onnx -o slim.onnx\n  fewbit optimize model.onnx -o slim.onnx --passes fold-batchnorm,dead-code --trace\n  fewbit optimize model.onnx --fix-input sr=16000 -o fixed.onnx',
     )
-    .action(action(invocation, body))
+  withFixedInputs(command).action(action(invocation, body))
 }

@@ -17,9 +17,10 @@ import { problem } from '@fewbit/core/util'
 import type { CommandContext } from '../command.ts'
 import { type DataFlags, openData, openRecordedData, preprocessOptions } from '../data-flags.ts'
 import { DISTILLED, distilledData, redistilledData } from '../distilled-data.ts'
+import type { FixedInputFlags } from '../fixed-inputs.ts'
 import { jsonOf, readText } from '../read-text.ts'
 
-export interface QuantizeFlags extends DataFlags {
+export interface QuantizeFlags extends DataFlags, FixedInputFlags {
   data?: string
   dataFree?: boolean
   inputRange?: readonly [number, number]

@@ -9,13 +9,14 @@ import {
   quantize,
 } from '@fewbit/core/pipeline'
 import { encodeUtf8 } from '@fewbit/core/util'
-import { checkWritable, loadModel, writeAtomically } from '@fewbit/engine-node'
+import { checkWritable, writeAtomically } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { artifactName, destinationFor, formsFor, type Written } from '../artifacts.ts'
 import { checkpointFile, checkpointPath, withCheckpoint } from '../checkpoint-file.ts'
 import { action, type CommandBody, type CommandResult, type Invocation } from '../command.ts'
 import { positiveInteger, withDataFlags } from '../data-flags.ts'
 import { EXIT } from '../failure.ts'
+import { loadFixed, withFixedInputs } from '../fixed-inputs.ts'
 import { climbing } from '../ladder.ts'
 import { toJson } from '../output.ts'
 import { loadRecipe } from '../recipe-file.ts'
@@ -27,7 +28,7 @@ import { collect, withQuantizeFlags } from './quantize-flags.ts'
 import { planOptions, type QuantizeFlags, quantizeOptions, replayOptions } from './quantize-options.ts'
 
 const body: CommandBody<[string, QuantizeFlags]> = async (cx, file, flags) => {
-  const model = await loadModel(file)
+  const model = await loadFixed(file, flags)
   if (flags.stopAfter === 'plan') {
     checkWritable(flags.output)
     return writePlan(await planModel(model, planOptions(cx, flags)), flags.output)
@@ -137,5 +138,5 @@ export function quantizeCommand(program: Command, invocation: Invocation): void 
     .addOption(new Option('--stop-after <stage>', 'write what there is by then').choices(['plan']))
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
-  withDataFlags(withQuantizeFlags(command, invocation)).action(action(invocation, body))
+  withDataFlags(withQuantizeFlags(withFixedInputs(command), invocation)).action(action(invocation, body))
 }

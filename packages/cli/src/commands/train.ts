@@ -13,11 +13,12 @@ import {
 import { isQFloat } from '@fewbit/core/qat'
 import { type Diagnostic, problem } from '@fewbit/core/util'
 import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
-import { checkWritable, loadModel, profileStep, saveModel } from '@fewbit/engine-node'
+import { checkWritable, profileStep, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { artifactName, type Destination, destinationFor, formsFor } from '../artifacts.ts'
 import { checkpointFile, checkpointPath, qfloatPath, withCheckpoint } from '../checkpoint-file.ts'
 import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
+import { loadFixed, withFixedInputs } from '../fixed-inputs.ts'
 import { renderTraining } from '../render/training.ts'
 import { writeResult } from '../write-result.ts'
 import { type GivenTrainFlags, type TrainFlags, withTrainFlags } from './train-flags.ts'
@@ -61,7 +62,8 @@ interface Network {
 /** @throws FewbitError TRAIN_NETWORK unless there is one of a file and a name of the zoo. */
 async function networkOf(file: string | undefined, flags: GivenTrainFlags): Promise<Network> {
   const { zoo, classes, seed } = flags
-  if (file !== undefined && zoo === undefined) return { model: await loadModel(file), name: artifactName(file), flags }
+  if (file !== undefined && zoo === undefined)
+    return { model: await loadFixed(file, flags), name: artifactName(file), flags }
   if (file !== undefined || zoo === undefined) {
     throw problem('TRAIN_NETWORK', 'training needs one network: a file, or a name of the zoo', {
       at: { option: 'zoo' },
@@ -136,5 +138,5 @@ export function trainCommand(program: Command, invocation: Invocation): void {
     .option('-o, --output <path>', 'a .onnx file; with --qat also a folder for all that the backend reads')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
-  withTrainFlags(command, invocation).action(action(invocation, body))
+  withTrainFlags(withFixedInputs(command), invocation).action(action(invocation, body))
 }

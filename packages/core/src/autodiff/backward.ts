@@ -1,4 +1,13 @@
-import { asTensor, GraphBuilder, isStatic, type Model, type Node, sameShape, type Value } from '../ir/index.ts'
+import {
+  asTensor,
+  dependencies,
+  GraphBuilder,
+  isStatic,
+  type Model,
+  type Node,
+  sameShape,
+  type Value,
+} from '../ir/index.ts'
 import {
   GradBuilder,
   type GradContext,
@@ -36,7 +45,9 @@ export class Backward {
     const path = valuesBetween(this.#model.graph, by, seeds.keys())
     for (const value of by) if (!path.has(value)) throw unreached(value)
     for (const [value, seed] of seeds) this.#parts.set(value, [seed])
-    const nodes = [...this.#model.graph.nodes].filter((node) => node.inputs.some((x) => x && path.has(x)))
+    // What branches read counts as well: a node that is passed over has a gradient of zero.
+    const isOnPath = (node: Node) => [...dependencies(node)].some((x) => path.has(x))
+    const nodes = [...this.#model.graph.nodes].filter(isOnPath)
     for (const node of nodes.toReversed()) this.#through(node, path)
     const gradients = by.map((value) => this.#gradient(value) ?? this.#zeros(value))
     this.#check()

@@ -1,9 +1,19 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, randomFeeds, runModel } from '@fewbit/testkit'
 import { describe, expect, it } from 'vitest'
-import { attribute, GraphBuilder, type Model, parseModel, Tensor, type Value, verify } from '../ir/index.ts'
+import {
+  attribute,
+  Graph,
+  GraphBuilder,
+  type Model,
+  parseModel,
+  Tensor,
+  type Value,
+  valuesByName,
+  verify,
+} from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
-import { FewbitError } from '../util/index.ts'
+import { FewbitError, must } from '../util/index.ts'
 import { differentiate } from './index.ts'
 
 const engine = nodeEngine({ threads: 1 })
@@ -86,6 +96,48 @@ describe('differentiate', () => {
       expect(outputs.grad_x?.dims).toEqual([batch, 3, 8, 8])
       expect(outputs.grad_w1?.dims).toEqual([6, 3, 3, 3])
     }
+  })
+
+  it('goes through branches that sizes decide for, and those within', async () => {
+    const model = parse('(float32[N,2] x, float32[2] w) => (n) { n = Shape<start = 0, end = 1>(x) }')
+    const { graph } = model
+    const b = new GraphBuilder(graph)
+    const [x, w] = graph.inputs as [Value, Value]
+    const one = b.constant('one', Tensor.int64([1], [1]))
+    const isOne = b.op('Equal', [must(valuesByName(graph).get('n'), 'n'), one])
+    const isTrue = b.op('Not', [b.op('Not', [b.op('Cast', [isOne], { to: attribute.int(9) })])])
+    const branch = (write: (inner: GraphBuilder) => Value) => {
+      const inner = new GraphBuilder(new Graph('branch'))
+      inner.graph.outputs.push(write(inner))
+      return attribute.graph(inner.graph)
+    }
+    const choose = (to: GraphBuilder, then: ReturnType<typeof branch>, otherwise: ReturnType<typeof branch>) =>
+      to.op('If', [isTrue], { then_branch: then, else_branch: otherwise })
+    const square = branch((inner) =>
+      choose(
+        inner,
+        branch((deep) => deep.op('Mul', [deep.op('Mul', [x, x]), w])),
+        branch((deep) => deep.op('Identity', [x])),
+      ),
+    )
+    const y = choose(
+      b,
+      square,
+      branch((inner) => inner.op('Neg', [x])),
+    )
+    graph.outputs[0] = b.op('ReduceSum', [y], { keepdims: attribute.int(0) }, { output: 'loss' })
+    const gradientsFor = async (batch: number, values: readonly number[]) => {
+      const options = { ops: defaultOps, loss: 'loss', by: ['x'], shapes: { x: [batch, 2] } }
+      const result = differentiate(model, options)
+      const outputs = await runModel(engine, result.model, { x: f32([batch, 2], values), w: f32([2], [1, 3]) })
+      return Array.from((outputs.grad_x as Tensor).numbers())
+    }
+    // Σ x²·w for one sample, −Σ x for more.
+    expect(await gradientsFor(1, [2, -1])).toEqual([4, -6])
+    expect(await gradientsFor(2, [1, 2, 3, 4])).toEqual([-1, -1, -1, -1])
+    expect(codeOf(() => differentiate(model, { ops: defaultOps, loss: 'loss', by: ['x'] }))).toMatch(
+      /AUTODIFF_OPERATOR If/,
+    )
   })
 
   it('names the node that it cannot differentiate', () => {

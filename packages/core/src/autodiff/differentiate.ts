@@ -3,13 +3,15 @@ import {
   cloneModel,
   GraphBuilder,
   type Model,
+  type Node,
+  nestedGraphs,
   Tensor,
   tensorType,
   type Value,
   valuesByName,
 } from '../ir/index.ts'
 import { GRADIENT_OPSET, type OpRegistry } from '../ops/index.ts'
-import { convertOpset, expandRecurrent, inferShapes } from '../passes/index.ts'
+import { convertOpset, expandRecurrent, inferShapes, PASSES, type PassContext } from '../passes/index.ts'
 import { Diagnostics, must, problem } from '../util/index.ts'
 import { Backward } from './backward.ts'
 
@@ -62,7 +64,10 @@ export function differentiate(original: Model, options: DifferentiateOptions): D
   return { model, gradients: new Map(names) }
 }
 
-/** A copy in which gradients can be written: at opset 18 or later, with types and shapes inferred, recurrent operators step by step. */
+/**
+ * A copy in which gradients can be written: at opset 18 or later, with types and shapes inferred, branches that sizes decide taken, recurrent
+ * operators step by step.
+ */
 export function readyToDifferentiate(
   original: Model,
   ops: OpRegistry,
@@ -73,11 +78,28 @@ export function readyToDifferentiate(
     const [type, dims] = [asTensor(input.type), shapes[input.name]]
     if (type && dims) input.type = tensorType(type.dtype, dims)
   }
-  convertOpset(GRADIENT_OPSET).run(model, { ops, diagnostics: new Diagnostics(), trace: () => {} })
+  const cx = { ops, diagnostics: new Diagnostics(), trace: () => {} }
+  convertOpset(GRADIENT_OPSET).run(model, cx)
   inferShapes(model, { ops })
+  takeBranches(model, cx)
   if (expandRecurrent(model) > 0) inferShapes(model, { ops })
   return model
 }
+
+/** Puts every branch in the place of its If that constants and known sizes decide for; those inside of it next. */
+function takeBranches(model: Model, cx: PassContext): void {
+  const count = () => [...nestedGraphs(model.graph)].flatMap((graph) => [...graph.nodes].filter(isIf)).length
+  for (let left = count(), before = Infinity; left > 0 && left < before; ) {
+    before = left
+    PASSES['constant-to-initializer'].run(model, cx)
+    PASSES['simplify-shapes'].run(model, cx)
+    PASSES['inline-if'].run(model, cx)
+    inferShapes(model, { ops: cx.ops })
+    left = count()
+  }
+}
+
+const isIf = (node: Node): boolean => node.qualifiedType === 'If'
 
 /**
  * Writes the gradients of Σ ⟨value, seed⟩ into a graph that is ready (`readyToDifferentiate`): the vector-Jacobian product.

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import type { Feeds } from '../engine/index.ts'
 import { asTensor, cloneModel, GraphBuilder, graphValues, type Model, Tensor, valuesByName } from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
+import { type FixedInputs, fixInputs } from '../passes/index.ts'
 import { type Rng, rng } from '../util/index.ts'
 import { differentiate, readyToDifferentiate } from './index.ts'
 
@@ -30,6 +31,10 @@ interface Network {
   readonly path: string
   /** Of inputs with open dimensions. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>
+  /** Inputs that are no floats. */
+  readonly fixed?: FixedInputs
+  /** Weights that other operators read than those that say so below. */
+  readonly weights?: readonly string[]
 }
 
 const NETWORKS: readonly Network[] = [
@@ -41,15 +46,28 @@ const NETWORKS: readonly Network[] = [
   { name: 'squeezenet', path: published('imagenet_squeezenet11') },
   { name: 'rfdn', path: published('sr_rfdn_x4'), shapes: { lr: [1, 3, 32, 24] } },
   { name: 'fastestdet', path: published('coco_fastestdet') },
+  {
+    name: 'vit',
+    path: published('cifar_vit_ibp_3_3_8'),
+    shapes: { input: [2, 3, 32, 32] },
+    weights: ['0.cls_token', '0.positions'],
+  },
+  {
+    name: 'silero',
+    path: published('vad_silero_16k'),
+    shapes: { input: [1, 512], state: [2, 1, 128] },
+    fixed: { sr: 16000 },
+    weights: ['weight_ih', 'weight_hh', 'bias_ih', 'bias_hh'].map((name) => `model.decoder.rnn.${name}`),
+  },
 ]
 
-describe.each(NETWORKS)('gradient of $name', ({ path, shapes = {} }) => {
+describe.each(NETWORKS)('gradient of $name', ({ path, shapes = {}, fixed = {}, weights: further = [] }) => {
   it.skipIf(!existsSync(path))('by inputs and by weights is its derivative', async () => {
-    const model = readyToDifferentiate(await loadModel(path), defaultOps, shapes)
+    const model = readyToDifferentiate(fixInputs(await loadModel(path), fixed), defaultOps, shapes)
     const random = rng(17)
     const seed = withLoss(model, random)
     const inputs = model.graph.inputs.filter((x) => !x.constant).map((x) => x.name)
-    const weights = weightsOf(model)
+    const weights = [...weightsOf(model), ...further]
     const point = { ...normals(model, inputs, random), ...constants(model, weights) }
     const result = differentiate(model, { ops: defaultOps, loss: 'loss', by: [...inputs, ...weights] })
     const gradients = await run(result.model, pick(point, inputs))

@@ -1,6 +1,6 @@
 import { type Dim, type Node, nestedGraphs, type Shape, Tensor, type Value } from '../ir/index.ts'
 import { nodeLabel, type ValueFacts } from '../ops/infer.ts'
-import { must } from '../util/index.ts'
+import { type DType, must } from '../util/index.ts'
 import { inferFacts } from './infer-shapes.ts'
 import { intAttribute } from './node-attributes.ts'
 import type { Pass } from './pass.ts'
@@ -10,7 +10,7 @@ import { becomeInitializer } from './surgery.ts'
 /**
  * Replaces shape arithmetic (Shape → Gather → Concat …) by what it is known to give:
  *
- * - a small integer tensor of which every element is known becomes an initializer;
+ * - a small tensor of integers or truths of which every element is known becomes an initializer;
  * - a Reshape to a shape with open elements takes a constant instead, with 0 where the element is the input's own dimension
  *   at that place, and −1 for at most one other open element.
  */
@@ -41,15 +41,17 @@ function knownOutput(node: Node, facts: ValueFacts, cx: RuleContext): string | u
   if (!tensor || cx.isOutput(output) || cx.hasTrait(node, 'quantizer') || cx.hasTrait(node, 'impure')) return undefined
   becomeInitializer(output, tensor)
   graph.remove(node)
-  return `always ${tensor.dims.length === 0 ? '' : 'the vector '}${tensor.integers().join(',')}`
+  return `always ${tensor.dims.length === 0 ? '' : 'the vector '}${tensor.numbers().join(',')}`
 }
+
+const KNOWN: ReadonlySet<DType> = new Set<DType>(['int64', 'int32', 'bool'])
 
 function knownTensor(value: Value, facts: ValueFacts): Tensor | undefined {
   const type = facts.type(value)
   const elements = facts.elements(value)
   if (type?.kind !== 'tensor' || !type.shape || type.shape.length > 1) return undefined
   if (!elements?.every((e) => typeof e === 'number')) return undefined
-  if (type.dtype !== 'int64' && type.dtype !== 'int32') return undefined
+  if (!KNOWN.has(type.dtype)) return undefined
   return Tensor.fromNumbers(type.dtype, type.shape.length === 0 ? [] : [elements.length], elements)
 }
 

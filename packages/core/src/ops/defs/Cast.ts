@@ -38,9 +38,12 @@ export const BitCast = defineOp({
 
 const isWide = (dtype: DType): boolean => dtypeInfo(dtype).bits >= 32 && dtypeInfo(dtype).kind !== 'complex'
 
-/** Between types that hold every dimension exactly, numbers and symbols pass; to integers they lose their fraction. */
+const isKnown = (dtype: DType): boolean => dtype === 'bool' || isWide(dtype)
+
+/** Between types that hold every dimension exactly, numbers and symbols pass; to integers they lose their fraction, and truth is not 0. */
 function castElements(cx: InferContext, to: DType | undefined): readonly Dim[] | undefined {
   const from: TensorType | undefined = cx.input(0)
-  if (!from || !to || !isWide(from.dtype) || !isWide(to)) return undefined
+  if (!from || !to || !isKnown(from.dtype) || !isKnown(to)) return undefined
+  if (to === 'bool') return cx.elements(0)?.map((e) => (typeof e === 'number' ? Number(e !== 0) : null))
   return cx.elements(0)?.map((e) => (typeof e === 'number' && isInteger(to) ? Math.trunc(e) : e))
 }

@@ -57,6 +57,7 @@ const roles = [
   'parameter',
   'parameter',
 ] as const
+const learned = [null, null, null, 'bias'] as const
 const weightChannelAxis = () => 1
 
 export const LSTM = defineOp({
@@ -67,6 +68,7 @@ export const LSTM = defineOp({
   attrs: { ...common, input_forget: int(0) },
   infer: (cx) => recurrentTypes(cx, 2, cx.attrs.layout),
   macs: (cx) => recurrentMacs(cx, 4),
+  learned,
   quant: { roles },
   weightChannelAxis,
 })
@@ -79,6 +81,7 @@ export const GRU = defineOp({
   attrs: { ...common, linear_before_reset: int(0) },
   infer: (cx) => recurrentTypes(cx, 1, cx.attrs.layout),
   macs: (cx) => recurrentMacs(cx, 3),
+  learned,
   quant: { roles: roles.slice(0, 6) },
   weightChannelAxis,
 })
@@ -91,6 +94,7 @@ export const RNN = defineOp({
   attrs: { ...common, activations: strings(['Tanh', 'Tanh']) },
   infer: (cx) => recurrentTypes(cx, 1, cx.attrs.layout),
   macs: (cx) => recurrentMacs(cx, 1),
+  learned,
   quant: { roles: roles.slice(0, 6) },
   weightChannelAxis,
 })
