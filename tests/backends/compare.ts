@@ -19,8 +19,9 @@ export function compareValues(expected: ArrayLike<number>, got: ArrayLike<number
   if (expected.length !== got.length) throw new Error(`${got.length} elements instead of ${expected.length}`)
   let [same, within, worst] = [0, 0, 0]
   for (let i = 0; i < expected.length; i++) {
-    const apart = Math.abs((got[i] as number) - (expected[i] as number)) / step
-    const steps = Number.isNaN(apart) ? Number.POSITIVE_INFINITY : apart
+    const apart = Math.abs((got[i] as number) - (expected[i] as number))
+    // A value that is 0 everywhere has no range, and thus no step.
+    const steps = apart === 0 ? 0 : Number.isNaN(apart) ? Number.POSITIVE_INFINITY : apart / step
     if (steps < 0.5) same++
     if (steps <= 1 + SLACK) within++
     if (steps > worst) worst = steps

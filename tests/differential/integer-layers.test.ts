@@ -249,6 +249,17 @@ describe('layers without an integer kernel in ONNX Runtime equal its float opera
     await fc.assert(property, { ...RUNS, numRuns: 40 })
   })
 
+  it('Relu and Clip alone, on grids that reach beyond their bounds', async () => {
+    const codes = Array.from({ length: 256 }, (_, i) => i)
+    for (const grid of [x, y]) {
+      const relu = new LayerNet()
+      await expectExact(relu.result(relu.b.op('Relu', [relu.data([1, 256], codes, x)]), grid))
+      const clip = new LayerNet()
+      const bounds = [-0.5, 1.25].map((bound) => clip.b.constant('bound', Tensor.float32([], [bound])))
+      await expectExact(clip.result(clip.b.op('Clip', [clip.data([1, 256], codes, x), ...bounds]), grid))
+    }
+  })
+
   it('Sub, and a Conv over one axis', async () => {
     const property = fc.asyncProperty(seed, async (s) => {
       const sub = new LayerNet()

@@ -13,6 +13,8 @@ export interface Grid {
 export interface SumSite {
   readonly opType: string
   readonly depthwise: boolean
+  /** Channels in groups of several. */
+  readonly grouped: boolean
   /** Number of output channels. */
   readonly channels: number
   readonly input: Grid

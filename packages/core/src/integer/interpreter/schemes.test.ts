@@ -9,6 +9,7 @@ const grid = (scale: number, zeroPoint = 0): Grid => ({ dtype: 'int8', scale, ze
 const site = (scale: number, extra: Partial<SumSite> = {}): SumSite => ({
   opType: 'Conv',
   depthwise: false,
+  grouped: false,
   channels: 16,
   input: grid(1),
   weightScales: [scale],
@@ -53,6 +54,11 @@ describe('ties of sums', () => {
     const depthwise = { depthwise: true, channels: 11 }
     expect(quarter('tflite', depthwise, 7)).toEqual([2, -1])
     expect(quarter('tflite', depthwise, 8)).toEqual([2, -2])
+  })
+
+  it('convolutions in groups run in scalar code on TensorFlow Lite', () => {
+    expect(requantize('tflite', 0.25, { grouped: true })(-6, 0)).toBe(-2)
+    expect(requantize('tflite', 0.25)(-6, 0)).toBe(-1)
   })
 
   it('rounds twice where once gives another code', () => {
@@ -110,6 +116,19 @@ describe('sums of 16-bit data in fixed point', () => {
     // 0.7 is 22938 / 2^15 in 16 bits, which is 1.4e-5 too much.
     expect(code(2 ** 34, 0)).toBe(Math.floor((2 ** 34 * 22938) / 2 ** 35 + 0.5))
     expect(code(-(2 ** 34), 0)).toBe(Math.floor((-(2 ** 34) * 22938) / 2 ** 35 + 0.5))
+  })
+})
+
+describe('a Mul', () => {
+  it('takes the ratio of scales in float32 on TensorFlow Lite, in float64 on CMSIS-NN', () => {
+    const f = Math.fround
+    const [a, b] = [f(0.001), f(0.3)]
+    // In float32 the ratio is 1/2, in float64 1/2 + 2e-8: −1 · 1 lies on a tie, which goes up, or below it.
+    const output = grid(f(a * b * 2))
+    const product = (name: SchemeName) => SCHEMES[name].mul?.({ a: grid(a), b: grid(b), output })
+    const [tflite, cmsis] = [product('tflite'), product('cmsis')]
+    expect(typeof tflite === 'function' && tflite(-1, 1) + 0).toBe(0)
+    expect(typeof cmsis === 'function' && cmsis(-1, 1)).toBe(-1)
   })
 })
 

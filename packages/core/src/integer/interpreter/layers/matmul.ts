@@ -34,7 +34,14 @@ const fits = ({ min, max, zeroPoint }: Grid): boolean => min - zeroPoint >= -327
 const reach = ({ min, max, zeroPoint }: Grid): number => Math.max(max - zeroPoint, zeroPoint - min)
 
 function converter({ node, scheme, result }: Site, input: Grid, weight: Grid): Requantize | string {
-  const sums: SumSite = { opType: node.opType, depthwise: false, channels: 1, input, weightScales: [weight.scale] }
+  const sums: SumSite = {
+    opType: node.opType,
+    depthwise: false,
+    grouped: false,
+    channels: 1,
+    input,
+    weightScales: [weight.scale],
+  }
   if (result) {
     const requantize = scheme.sums(sums, result.grid)
     return typeof requantize === 'string' ? requantize : clamped(requantize, result)

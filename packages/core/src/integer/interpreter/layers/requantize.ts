@@ -1,3 +1,4 @@
+import { intAttribute } from '../../../passes/index.ts'
 import type { CodeArray } from '../codes.ts'
 import { newCodes } from '../codes.ts'
 import type { Kernels, SumJob } from '../kernels/kernels.ts'
@@ -19,6 +20,7 @@ export function outputOf(site: Site, facts: Prepared, depthwise = false): Output
   const sums: SumSite = {
     opType: node.opType,
     depthwise,
+    grouped: !depthwise && intAttribute(node, 'group', 1) > 1,
     channels: facts.channels,
     input: facts.input,
     weightScales: facts.scales,

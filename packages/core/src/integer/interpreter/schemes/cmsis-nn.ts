@@ -12,6 +12,7 @@ const { softmax: _, ...shared } = fixedPointScheme({
   source:
     'CMSIS-NN 7: Include/arm_nnsupportfunctions.h (arm_nn_requantize), Source/BasicMathFunctions, Source/PoolingFunctions',
   fix: twice,
+  product: (a, b, result) => (a * b) / result,
   lanes: { depthwise: 0, mean: 0 },
 })
 

@@ -30,6 +30,8 @@ type Multiply = (real: number, lane: Lane) => (x: number) => number
 /** What tells TensorFlow Lite's relatives apart. */
 export interface FixedPointParts extends Pick<Scheme, 'name' | 'title' | 'summary' | 'source'> {
   readonly fix: Fix
+  /** Of products of two activations to the result: in the precision that the library computes it. */
+  readonly product: (a: number, b: number, result: number) => number
   /** Channels that vector instructions of this width take; 0 where there are none. */
   readonly lanes: { readonly depthwise: number; readonly mean: number }
 }
@@ -51,7 +53,7 @@ export function fixedPointScheme(parts: FixedPointParts): Scheme {
     sums: (site, output) => (is16(site.input) ? reducedSums(site, output) : sumsOf(parts, site, output)),
     add: (site, sign) => addOf(multiply, site, sign),
     mul({ a, b, output }) {
-      const scaled = multiply((a.scale * b.scale) / output.scale, 'scalar')
+      const scaled = multiply(parts.product(a.scale, b.scale, output.scale), 'scalar')
       return (x, y) => scaled((x - a.zeroPoint) * (y - b.zeroPoint)) + output.zeroPoint
     },
     average: ({ input, output }) => averageOf(input, output),
@@ -70,11 +72,12 @@ const multiplyOf =
   }
 
 function sumsOf({ fix, lanes }: FixedPointParts, site: SumSite, output: Grid): Requantize {
-  const { opType, depthwise, channels, input, weightScales } = site
+  const { opType, depthwise, grouped, channels, input, weightScales } = site
   const isConv = opType.startsWith('Conv')
   const product = (w: number): number => (isConv ? input.scale * w : f(input.scale * w))
   const vectors = depthwise && lanes.depthwise > 0 ? channels - (channels % lanes.depthwise) : channels
-  const lane = (c: number): Lane => (lanes.depthwise > 0 && c < vectors ? 'vector' : 'scalar')
+  // Convolutions in groups run in the reference kernel.
+  const lane = (c: number): Lane => (lanes.depthwise > 0 && !grouped && c < vectors ? 'vector' : 'scalar')
   const several = weightScales.length > 1 || vectors < channels
   const factors = Array.from({ length: several ? channels : 1 }, (_, c) =>
     fix(product(weightScales[weightScales.length > 1 ? c : 0] as number) / output.scale, lane(c)),
