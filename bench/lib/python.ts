@@ -9,6 +9,8 @@ export interface PythonEnv {
   readonly packages: readonly string[]
   /** Names a module whose import shows that the environment is complete. */
   readonly module: string
+  /** Python's version, such as `3.8`, where packages exist for no later one; default: whatever `python3` is. */
+  readonly python?: string
   /** Packages that are installed without what they ask for, which is large and not used. */
   readonly alone?: readonly string[]
 }
@@ -19,8 +21,11 @@ export const pythonOf = ({ folder }: Pick<PythonEnv, 'folder'>): string => join(
 export function ensurePython(env: PythonEnv): string | undefined {
   if (works(env)) return undefined
   mkdirSync(env.folder, { recursive: true })
-  const made = spawnSync('python3', ['-m', 'venv', env.folder], { encoding: 'utf8' })
-  if (made.error || made.status !== 0) return `python3 -m venv failed: ${lastLine(made)}`
+  const command = `python${env.python ?? 3}`
+  // pyenv's commands run the version that this variable names.
+  const variables = env.python ? { ...process.env, PYENV_VERSION: env.python } : process.env
+  const made = spawnSync(command, ['-m', 'venv', env.folder], { encoding: 'utf8', env: variables })
+  if (made.error || made.status !== 0) return `${command} -m venv failed: ${lastLine(made)}`
   const failure = install(env, env.packages) ?? install(env, env.alone ?? [], '--no-deps')
   if (failure !== undefined) return failure
   return works(env) ? undefined : `${env.module} cannot be imported from ${env.packages.join(', ')}`

@@ -38,6 +38,10 @@ export interface Backend {
   readonly arithmetic?: OnCodesOptions | 'real'
   /** The arithmetic of the interpreter in whole numbers that its kernels have. */
   readonly integers?: SchemeName
+  /** Kinds of random layers that it runs, where it runs nothing else. */
+  readonly kinds?: readonly string[]
+  /** Kinds of random layers in which it is known to differ from the interpreter, with the reason. */
+  readonly deviations?: Readonly<Record<string, string>>
   /** Known reasons for differences, in the words of the report. */
   readonly causes: readonly string[]
   /** Why it cannot run on this machine, or undefined. Installs what it needs. */

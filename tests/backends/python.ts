@@ -13,13 +13,15 @@ const CACHE = fileURLToPath(new URL('../../.cache/backends', import.meta.url))
 export interface PythonBackend extends Omit<Backend, 'unavailable' | 'run'>, Omit<PythonEnv, 'folder'> {
   /** A file beside this one's `engines` that runs a folder of artefacts: see `engines/common.py`. */
   readonly script: string
+  /** Names the environment; default: its module. */
+  readonly cache?: string
   /** Writes what the engine reads into the folder; returns what the script has to know, as plain data. */
   artefacts(cx: Case, folder: string): Promise<Record<string, unknown>>
 }
 
 /** An engine whose Python package is installed into an environment of its own. */
 export function pythonBackend(backend: PythonBackend): Backend {
-  const env = { ...backend, folder: join(CACHE, backend.module) }
+  const env = { ...backend, folder: join(CACHE, backend.cache ?? backend.module) }
   return {
     ...backend,
     unavailable: () => ensurePython(env),

@@ -8,6 +8,9 @@ export interface Row {
   readonly network: string
   readonly version?: string
   readonly samples?: number
+  /** Of a row of random layers: how many there are, and whether every element has to be equal. */
+  readonly layers?: number
+  readonly exact?: boolean
   readonly outputs?: Agreement
   /** The same against the plain simulation, which rounds every product. */
   readonly plain?: Agreement
@@ -26,8 +29,9 @@ export interface Row {
 
 export type Verdict = 'ok' | 'missed' | 'reported' | 'skipped' | 'failed'
 
-export function verdictOf({ outputs, criterion, skipped }: Row): Verdict {
+export function verdictOf({ outputs, criterion, skipped, exact, integers }: Row): Verdict {
   if (skipped !== undefined) return 'skipped'
+  if (exact !== undefined && integers) return integers.same === 1 ? 'ok' : exact ? 'missed' : 'reported'
   if (!outputs) return 'failed'
   if (criterion === undefined) return 'reported'
   return outputs.within >= criterion ? 'ok' : 'missed'
@@ -75,7 +79,7 @@ export function table(rows: readonly Row[]): string {
 }
 
 function figures({ outputs, plain, kernels, integers, integerLayers }: Row): string[] {
-  const elements = outputs ? String(outputs.elements) : '–'
+  const elements = String((outputs ?? integers)?.elements ?? '–')
   return [
     elements,
     ...shares(outputs),

@@ -2,8 +2,10 @@
  * Runs artefacts on the engines that they are made for, and compares the outputs with our simulation in steps of the output.
  *
  *   npm run test:backends [-- network,network] [--engines openvino,litert] [--samples 32] [--layers] [--json file]
- *     [--target onnxruntime]
+ *     [--target onnxruntime] [--kinds conv,Add] [--random 60] [--seed 1]
  *
+ * `random` among the networks: random layers of every kind that the engine runs in integers, which have to equal the interpreter in every
+ * element; --random says how many of each.
  * Engines come from npm and pip; what cannot be installed is skipped and named. Exits with 1 where an engine misses its criterion or
  * fails. --json keeps the rows of the file that were not measured again. --layers prints the quantized intermediates that differ, for
  * engines that show them.
@@ -20,9 +22,10 @@ import type { Backend } from './backend.ts'
 import { makeCase } from './cases.ts'
 import { BACKENDS } from './engines/index.ts'
 import { measure } from './measure.ts'
+import { measureRandom } from './random/measure.ts'
 import { type Row, replaceRows, table, verdictOf } from './report.ts'
 
-const DEFAULT_NETWORKS = 'resnet20,vww,honk,squeezenet'
+const DEFAULT_NETWORKS = 'random,resnet20,vww,honk,squeezenet'
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -31,6 +34,9 @@ const { values, positionals } = parseArgs({
     layers: { type: 'boolean', default: false },
     json: { type: 'string' },
     target: { type: 'string' },
+    kinds: { type: 'string', default: '' },
+    random: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
   },
 })
 const engine = nodeEngine()
@@ -47,11 +53,26 @@ function skippedRows({ name, title, target }: Backend, skipped: string, networks
 
 async function rowsFor(network: Network, backends: readonly Backend[]): Promise<Row[]> {
   const rows: Row[] = []
-  for (const target of new Set(backends.map((b) => b.target))) {
+  for (const target of new Set(backends.filter((b) => !b.kinds).map((b) => b.target))) {
     const cx = await makeCase(network, target, engine, Number(values.samples))
-    for (const backend of backends.filter((b) => b.target === target)) {
+    for (const backend of backends.filter((b) => b.target === target && !b.kinds)) {
       const row = await measure(backend, cx, engine, values.layers)
-      console.log(table([row]).split('\n')[2])
+      show(row)
+      rows.push(row)
+    }
+  }
+  return rows
+}
+
+const show = (row: Row): void => console.log(table([row]).split('\n')[2])
+
+async function randomRows(backends: readonly Backend[]): Promise<Row[]> {
+  const kinds = values.kinds.split(',').filter(Boolean)
+  const options = { layers: Number(values.random), samples: 2, seed: Number(values.seed), kinds }
+  const rows: Row[] = []
+  for (const backend of backends) {
+    for await (const row of measureRandom(backend, engine, options)) {
+      show(row)
       rows.push(row)
     }
   }
@@ -59,12 +80,10 @@ async function rowsFor(network: Network, backends: readonly Backend[]): Promise<
 }
 
 async function main(): Promise<number> {
-  if (!existsSync(DATA)) {
-    console.log('skipped: the shared data are not there (FEWBIT_DATA)')
-    return 0
-  }
   const wanted = (positionals.length > 0 ? positionals.join(',') : DEFAULT_NETWORKS).split(',')
-  const networks = NETWORKS.filter(({ name }) => wanted.includes(name))
+  const asked = NETWORKS.filter(({ name }) => wanted.includes(name))
+  const networks = existsSync(DATA) ? asked : []
+  if (networks.length < asked.length) console.log('networks are skipped: the shared data are not there (FEWBIT_DATA)')
   const rows: Row[] = []
   const present: Backend[] = []
   for (const backend of selectedBackends()) {
@@ -72,6 +91,7 @@ async function main(): Promise<number> {
     if (reason === undefined) present.push(backend)
     else rows.push(...skippedRows(backend, reason, networks))
   }
+  if (wanted.includes('random')) rows.push(...(await randomRows(present)))
   for (const network of networks) rows.push(...(await rowsFor(network, present)))
   console.log(`\n${table(rows)}`)
   if (values.json) {

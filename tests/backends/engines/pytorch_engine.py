@@ -242,7 +242,8 @@ def q_average_pool(net, node, x, scale, zero, act):
 def q_max_pool(net, node, x, scale, zero, act):
     rank = x.dim() - 2
     pads, strides, dilations, a = spatial(node, rank)
-    x = x if symmetric(pads, rank) else padded(x, pads, rank)
+    lowest = -x.q_zero_point() * x.q_scale()
+    x = x if symmetric(pads, rank) else padded(x, pads, rank, lowest)
     pads = pads[:rank] if symmetric(pads, rank) else [0] * rank
     return F.max_pool2d(x, list(a["kernel_shape"]), strides, pads, dilations, bool(a.get("ceil_mode", 0)))
 
