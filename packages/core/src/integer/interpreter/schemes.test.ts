@@ -98,6 +98,35 @@ describe('what LiteRT 2.3.0 gives for every code, by its own kernels', () => {
   })
 })
 
+describe('an Add of 16-bit data in fixed point', () => {
+  /** `AddElementwise` of TensorFlow Lite's reference/add.h on int16, in bigint: 15 bits to the left, halves away from zero. */
+  function reference(codes: readonly [number, number], scales: readonly [number, number, number]): number {
+    const multiply = (x: bigint, real: number): bigint => {
+      const { multiplier, shift } = quantizeMultiplier(real)
+      const high = (x * BigInt(multiplier) + (1n << 30n)) >> 31n
+      const half = shift < 0 ? 1n << BigInt(-shift - 1) : 0n
+      return high < 0n ? -((-high + half) >> BigInt(-shift)) : (high + half) >> BigInt(-shift)
+    }
+    const twice = 2 * Math.max(scales[0], scales[1])
+    const [a, b] = codes.map((code, i) => multiply(BigInt(code) << 15n, (scales[i] as number) / twice))
+    return Number(multiply((a as bigint) + (b as bigint), twice / (2 ** 15 * scales[2])))
+  }
+
+  it('shifts by 15 bits', () => {
+    const wide = (scale: number): Grid => ({ dtype: 'int16', scale, zeroPoint: 0, min: -32768, max: 32767 })
+    const scale = fc.double({ min: 1e-4, max: 2e-3, noNaN: true }).map(Math.fround)
+    const code = fc.integer({ min: -32768, max: 32767 })
+    fc.assert(
+      fc.property(scale, scale, code, code, (sa, sb, x, y) => {
+        const sy = Math.fround(sa + sb)
+        const add = SCHEMES.tflite.add?.({ a: wide(sa), b: wide(sb), output: wide(sy) }, 1)
+        if (typeof add !== 'function') throw new Error('no Add')
+        expect(add(x, y) + 0).toBe(reference([x, y], [sa, sb, sy]))
+      }),
+    )
+  })
+})
+
 describe('a PRelu whose slope is codes', () => {
   it('multiplies codes before it scales them', () => {
     // −7 · −3 = 21 steps of 0.5 · 0.25 / 1 = 2.625.

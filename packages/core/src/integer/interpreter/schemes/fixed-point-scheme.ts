@@ -36,8 +36,8 @@ export interface FixedPointParts extends Pick<Scheme, 'name' | 'title' | 'summar
   readonly lanes: { readonly depthwise: number; readonly mean: number }
 }
 
-/** TensorFlow Lite shifts the operands of an Add to the left by this before it scales them. */
-const ADD_SHIFT = 20
+/** TensorFlow Lite shifts the operands of an Add to the left by this before it scales them: as far as int32 holds them. */
+const addShift = (input: Grid): number => (is16(input) ? 15 : 20)
 
 /** The arithmetic that TensorFlow Lite's int8 kernels share, on multipliers of 31 bits. */
 export function fixedPointScheme(parts: FixedPointParts): Scheme {
@@ -85,13 +85,15 @@ function sumsOf({ fix, lanes }: FixedPointParts, site: SumSite, output: Grid): R
   return requantizeBy({ kind: 'fixed', factors, zeroPoint: output.zeroPoint })
 }
 
-/** Both operands, shifted to the left by 20, are brought to twice the larger scale, and their sum to the result's. */
+/** Both operands, shifted to the left, are brought to twice the larger scale, and their sum to the result's. */
 function addOf(multiply: Multiply, { a, b, output }: PairSite, sign: 1 | -1): Combine {
   const twice = 2 * Math.max(a.scale, b.scale)
-  const left = multiply(a.scale / twice, 'vector')
-  const right = multiply(b.scale / twice, 'vector')
-  const result = multiply(twice / (2 ** ADD_SHIFT * output.scale), 'vector')
-  const raised = 2 ** ADD_SHIFT
+  const raised = 2 ** addShift(a)
+  // There are vector instructions for 8 bits only.
+  const lane = is16(a) ? 'scalar' : 'vector'
+  const left = multiply(a.scale / twice, lane)
+  const right = multiply(b.scale / twice, lane)
+  const result = multiply(twice / (raised * output.scale), lane)
   return (x, y) =>
     result(left((x - a.zeroPoint) * raised) + sign * right((y - b.zeroPoint) * raised)) + output.zeroPoint
 }
