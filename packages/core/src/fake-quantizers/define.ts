@@ -97,6 +97,8 @@ export interface FakeQuantizer<O extends object = object> {
    * magnitude of the input `scale`.
    */
   writeScale?(sink: NodeSink, inputs: Readonly<Record<string, Value>>, spec: QuantSpec, options: O): Value
+  /** Writes the zero point of `toParams`, a whole number, in the same way. Default: the input `zero_point`, rounded and clipped to codes. */
+  writeZeroPoint?(sink: NodeSink, inputs: Readonly<Record<string, Value>>, spec: QuantSpec, options: O): Value
   /** Weights that are stored in place of the trained ones, where the rule does more than to round: rounding them by `toParams` deploys them. */
   deployedWeights?(weights: WeightValues, spec: QuantSpec, state: QuantizerState, options: O): Float32Array
 }

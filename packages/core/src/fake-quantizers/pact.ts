@@ -3,6 +3,7 @@ import {
   broadcastable,
   coveredRange,
   MIN_SCALE,
+  type NodeSink,
   type QuantParams,
   type QuantSpec,
   stepsAboutZero,
@@ -55,12 +56,28 @@ export const pact: FakeQuantizer<PactOptions> = {
   writeScale(sink, { alpha, zero_point, negative_alpha }, planned) {
     const spec = withoutHeadroom(planned)
     const top = must(alpha, 'alpha')
-    const over = (span: Value, steps: number) =>
-      atLeastMinScale(sink, sink.op('Div', [span, scalar(sink, 'steps', steps)]))
-    if (!negative_alpha) return over(top, reachOf(spec, zero_point?.constant?.numbers()[0] ?? 0))
-    const bottom = sink.op('Min', [negative_alpha, scalar(sink, 'zero', 0)])
-    return over(sink.op('Sub', [atLeastMinScale(sink, top), bottom]), spec.quantMax - spec.quantMin)
+    if (negative_alpha) return affineScale(sink, top, negative_alpha, spec)
+    return stepOver(sink, top, reachOf(spec, zero_point?.constant?.numbers()[0] ?? 0))
   },
+  writeZeroPoint(sink, { alpha, zero_point, negative_alpha }, planned) {
+    if (!negative_alpha) return must(zero_point, 'zero point')
+    const spec = withoutHeadroom(planned)
+    const scale = affineScale(sink, must(alpha, 'alpha'), negative_alpha, spec)
+    const [least, most] = [scalar(sink, 'least_code', spec.quantMin), scalar(sink, 'most_code', spec.quantMax)]
+    const below = sink.op('Round', [sink.op('Div', [bottomOf(sink, negative_alpha), scale])])
+    return sink.op('Clip', [sink.op('Sub', [least, below]), least, most])
+  },
+}
+
+const stepOver = (sink: NodeSink, span: Value, steps: number): Value =>
+  atLeastMinScale(sink, sink.op('Div', [span, scalar(sink, 'steps', steps)]))
+
+const bottomOf = (sink: NodeSink, negativeAlpha: Value): Value =>
+  sink.op('Min', [negativeAlpha, scalar(sink, 'zero', 0)])
+
+function affineScale(sink: NodeSink, alpha: Value, negativeAlpha: Value, { quantMin, quantMax }: QuantSpec): Value {
+  const span = sink.op('Sub', [atLeastMinScale(sink, alpha), bottomOf(sink, negativeAlpha)])
+  return stepOver(sink, span, quantMax - quantMin)
 }
 
 function symmetricCall(cx: QuantizerContext, { start, ...options }: PactOptions): QuantizerCall {

@@ -1,10 +1,12 @@
 import { cloneModel, type Model, type Node, Tensor, valuesByName } from '../ir/index.ts'
 import {
   fakeQuantize,
+  groupsOf,
   type ParamsTable,
   paramsFromData,
   type QuantParams,
   type QuantPlan,
+  type QuantSpec,
   resolveBiases,
 } from '../quant/index.ts'
 import { type Diagnostics, must, problem } from '../util/index.ts'
@@ -15,6 +17,7 @@ import { chosen } from './init-quantizers.ts'
 import { type Lifted, lift } from './lift.ts'
 import { type QFloat, withoutRecord } from './qfloat.ts'
 import type { NormRecord, QFloatRecord, QuantizerRecord } from './record.ts'
+import { fittedScale, scaleBounds } from './scale-bounds.ts'
 import { stateOfInputs } from './state.ts'
 
 /** What a network with fake-quantizers becomes: `materialize(float, plan, params)` is the quantized network. */
@@ -46,23 +49,14 @@ export function deploy(qfloat: QFloat, cx: QatContext, diagnostics: Diagnostics)
   return { float, plan: record.plan, params }
 }
 
-/** In units of the last place: nearer than this, a code beyond a bound is there by rounding. */
-const ROUNDING_ULPS = 16
-
-/**
- * Where the topmost code lies beyond a bound of its values by rounding alone, the scale gives way by that: ONNX Runtime 1.30 does not load a
- * Clip whose bound is missed by a little.
- */
-function fitBounds({ tensors }: QuantPlan, params: Map<string, QuantParams>): void {
-  for (const { group, within, role } of tensors) {
+/** Scales of which codes lie beyond a bound by rounding give way by that. */
+function fitBounds(plan: QuantPlan, params: Map<string, QuantParams>): void {
+  for (const [group, members] of groupsOf(plan)) {
     const found = params.get(group)
-    const hi = within?.hi
-    if (role !== 'activation' || !found || hi === undefined || found.spec.powerOfTwo || found.spec.format) continue
-    const steps = found.spec.quantMax - (found.zeroPoint[0] ?? 0)
-    let scale = found.scale[0] ?? 1
-    if (Math.fround(steps * scale) > hi * (1 + ROUNDING_ULPS * 2 ** -24)) continue
-    while (Math.fround(steps * scale) > hi) scale = Math.fround(scale * (1 - 2 ** -24))
-    params.set(group, { ...found, scale: [scale] })
+    const [scale] = found?.scale ?? []
+    if (!found || scale === undefined || members[0]?.role !== 'activation') continue
+    const fitted = fittedScale(scale, scaleBounds(members, found.spec, found.zeroPoint[0] ?? 0))
+    if (fitted !== scale) params.set(group, { ...found, scale: [fitted] })
   }
 }
 
@@ -142,9 +136,7 @@ function storeWeights(model: Model, quantizers: readonly QuantizerRecord[], { st
  */
 function foldRounded(model: Model, { norms, quantizers }: QFloatRecord, params: Map<string, QuantParams>): void {
   const values = valuesByName(model.graph)
-  const byWeight = new Map(
-    quantizers.filter(({ role }) => role === 'weight').flatMap((q) => q.sites.map(({ value }) => [value, q] as const)),
-  )
+  const byWeight = quantizerByWeight(quantizers)
   for (const { weight } of norms) {
     const quantizer = byWeight.get(weight)
     const found = values.get(weight)
@@ -162,10 +154,19 @@ function foldRounded(model: Model, { norms, quantizers }: QFloatRecord, params: 
   }
 }
 
+/** Fake-quantizers of weights, by the value that they stand on. */
+export const quantizerByWeight = (quantizers: readonly QuantizerRecord[]): ReadonlyMap<string, QuantizerRecord> =>
+  new Map(
+    quantizers.filter(({ role }) => role === 'weight').flatMap((q) => q.sites.map(({ value }) => [value, q] as const)),
+  )
+
+/** Whether a factor of each channel can go into the scales of a weight. */
+export const takesFactors = ({ granularity, powerOfTwo, format }: QuantSpec): boolean =>
+  granularity.kind === 'channel' && !powerOfTwo && !format
+
 function withFactors(params: QuantParams, { weight, factor }: FoldedLayer): QuantParams {
   const { spec, scale, zeroPoint } = params
-  const hasScaleEach = spec.granularity.kind === 'channel' && scale.length === factor.length
-  if (!hasScaleEach || spec.powerOfTwo || spec.format) return paramsFromData(weight.numbers(), weight.dims, spec)
+  if (!takesFactors(spec) || scale.length !== factor.length) return paramsFromData(weight.numbers(), weight.dims, spec)
   const scaled = scale.map((s, c) => Math.fround(s * Math.abs(factor[c] as number)))
   // A channel of factor 0 is 0 throughout, and exact under any scale.
   const filler = scaled.reduce((most, s) => Math.max(most, s), 0) || 1

@@ -74,6 +74,17 @@ export function replaceQuantizers(
   return rewritten(qfloat, quantizers, cx, state)
 }
 
+/**
+ * The same network in the form in which another backend's engine, or none, is followed: what it is compared with on that backend. Where
+ * `engine` is absent, everything between fake-quantizers is float.
+ */
+export function inArithmeticOf(engine: QFloatRecord['engine'], qfloat: QFloat, cx: QatContext): QFloat {
+  const { engine: own, ...record } = qfloat.record
+  if (own === engine) return qfloat
+  const { base, state } = lift(qfloat, cx.ops)
+  return writeQFloat(base, { ...record, ...(engine && { engine }) }, state, cx)
+}
+
 function rewritten(qfloat: QFloat, quantizers: readonly QuantizerRecord[], cx: QatContext, given?: State): QFloat {
   const { base, state: own } = lift(qfloat, cx.ops)
   const state = given ?? own

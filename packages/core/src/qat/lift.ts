@@ -13,8 +13,8 @@ import {
 import type { OpRegistry } from '../ops/index.ts'
 import { deadCode } from '../passes/index.ts'
 import { Diagnostics, must } from '../util/index.ts'
-import { batchNormStrategy } from './batch-norm/index.ts'
 import { removeBiasGrids } from './bias-grid.ts'
+import { removeKernels } from './kernels/index.ts'
 import type { QFloat } from './qfloat.ts'
 import type { NormRecord, State } from './record.ts'
 
@@ -25,19 +25,19 @@ export interface Lifted {
   readonly state: State
 }
 
-/** Takes fake-quantizers, and folding in the graph, out again: the other way of `writeForm` in its evaluation form. */
+/** Takes kernels, fake-quantizers, and folding in the graph, out again: the other way of `writeQFloat`. */
 export function lift({ model, record }: QFloat, ops: OpRegistry): Lifted {
   const base = cloneModel(model)
   const { graph } = base
   const state = stateOf({ model, record })
   const nodes = new Map([...graph.nodes].map((node) => [node.name, node]))
+  removeKernels(graph, record)
   for (const { sites } of record.quantizers.filter(({ enabled }) => enabled)) {
     for (const site of sites) takeOut(must(nodes.get(site.node), `fake-quantizer "${site.node}"`), graph)
   }
   removeBiasGrids(graph, record.biases)
   const values = valuesByName(graph)
-  const isFolded = batchNormStrategy(record.batchNorm).kind === 'folded'
-  for (const norm of isFolded ? record.norms : [])
+  for (const norm of record.norms.filter((norm) => !nodes.has(norm.norm)))
     putBack(norm, must(nodes.get(norm.layer), `layer "${norm.layer}"`), values)
   deadCode.run(base, { ops, diagnostics: new Diagnostics(), trace: () => {} })
   const kept = base.functions.filter((def) => def.domain !== QAT_DOMAIN)

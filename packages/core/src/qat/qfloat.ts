@@ -37,6 +37,8 @@ const recordSchema = z.looseObject({
     }),
   ),
   biases: z.array(z.looseObject({ layer: z.string(), value: z.string(), input: z.string(), weight: z.string() })),
+  engine: z.string().optional(),
+  kernels: z.array(z.looseObject({ node: z.string(), inputs: z.array(z.string()), output: z.string() })).optional(),
   held: z.record(z.string(), z.strictObject({ dims: z.array(z.int()), values: z.array(z.number()) })),
   parameters: z.array(z.strictObject({ name: z.string(), kind: z.enum(['weight', 'bias', 'norm']) })),
   recipe: z.record(z.string(), z.unknown()),
@@ -92,7 +94,7 @@ const damaged = (notes: string[]) =>
     fix: 'prepare the network anew',
   })
 
-function checkNames(model: Model, { quantizers, norms }: QFloatRecord): void {
+function checkNames(model: Model, { quantizers, norms, kernels = [] }: QFloatRecord): void {
   const nodes = new Set([...model.graph.nodes].map((node) => node.name))
   const values = valuesByName(model.graph)
   const on = quantizers.filter(({ enabled }) => enabled)
@@ -102,6 +104,8 @@ function checkNames(model: Model, { quantizers, norms }: QFloatRecord): void {
       inputs.filter((i) => !values.get(i.initializer)?.constant).map((i) => `initializer "${i.initializer}"`),
     ),
     ...norms.filter(({ layer }) => !nodes.has(layer)).map(({ layer }) => `node "${layer}"`),
+    ...kernels.filter(({ node }) => !nodes.has(node)).map(({ node }) => `node "${node}"`),
+    ...kernels.filter(({ output }) => !values.get(output)?.producer).map(({ output }) => `value "${output}"`),
   ]
   if (missing.length > 0) throw damaged(missing.slice(0, 5).map((what) => `there is no ${what}`))
 }

@@ -15,10 +15,12 @@ import type {
   State,
 } from './record.ts'
 
+type WrittenRecord = Pick<QFloatRecord, 'plan' | 'quantizers'>
+
 /** Puts fake-quantizers into a graph. Each group's parameters are stored once. */
 export class QuantizerWriter {
   readonly #graph: Graph
-  readonly #record: QFloatRecord
+  readonly #record: WrittenRecord
   readonly #state: State
   readonly #form: Form
   readonly #plans: ReadonlyMap<string, TensorPlan>
@@ -30,7 +32,7 @@ export class QuantizerWriter {
   /** Inputs for the numbers that some fake-quantizers draw in each step. */
   readonly random: RandomInput[] = []
 
-  constructor(graph: Graph, record: QFloatRecord, state: State, form: Form) {
+  constructor(graph: Graph, record: WrittenRecord, state: State, form: Form) {
     this.#graph = graph
     this.#record = record
     this.#state = state
@@ -103,15 +105,15 @@ export class QuantizerWriter {
   }
 
   /** Evaluation takes fixed numbers in the place of random ones. */
-  #input({ initializer, powerOfTwo, random }: QuantizerInputRecord, { node }: QuantizerSite, x: Value): Value {
-    if (!random || this.#form === 'evaluation') return this.#parameter(initializer, powerOfTwo)
+  #input(input: QuantizerInputRecord, { node }: QuantizerSite, x: Value): Value {
+    if (!input.random || this.#form === 'evaluation') return this.parameter(input)
     const noise = new GraphBuilder(this.#graph).input(`${node}_noise`, tensorType('float32', asTensor(x.type)?.shape))
     this.random.push({ name: noise.name, fill: { kind: 'uniform' } })
     return noise
   }
 
-  /** As it is read: rounded before everything else, where it is. */
-  #parameter(name: string, powerOfTwo: number | undefined): Value {
+  /** A parameter of a fake-quantizer as it is read: rounded before everything else, where it is. */
+  parameter({ initializer: name, powerOfTwo }: QuantizerInputRecord): Value {
     const known = this.#parameters.get(name)
     if (known) return known
     const value = this.#graph.addInitializer(name, must(this.#state.get(name), `parameter "${name}"`))

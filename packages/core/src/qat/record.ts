@@ -1,5 +1,5 @@
 import type { Tensor } from '../ir/index.ts'
-import type { QuantPlan, QuantSpec } from '../quant/index.ts'
+import type { QuantPlan, QuantSpec, Target } from '../quant/index.ts'
 import type { Parameter } from '../training/index.ts'
 
 /** A BatchNormalization behind a layer that it is folded into when the network is deployed. All by name, of initializers mostly. */
@@ -29,6 +29,17 @@ export interface BiasRecord {
   /** Groups of fake-quantizers, whose scales these are. */
   readonly input: string
   readonly weight: string
+}
+
+/**
+ * A node that stands in the evaluated form as the backend's kernel computes it, on codes, and what it reads and makes where it stands in
+ * real values. All by name.
+ */
+export interface KernelRecord {
+  readonly node: string
+  /** '' for an optional input that is left out. */
+  readonly inputs: readonly string[]
+  readonly output: string
 }
 
 /** A named fake-quantizer with its options. */
@@ -103,8 +114,12 @@ export interface QFloatRecord {
   readonly plan: QuantPlan
   readonly norms: readonly NormRecord[]
   readonly quantizers: readonly QuantizerRecord[]
-  /** Where biases are on the accumulator's grid in the form that is evaluated. Training leaves them as they are. */
+  /** Where biases are on the accumulator's grid in the form that is evaluated, but for layers on codes. Training leaves them as they are. */
   readonly biases: readonly BiasRecord[]
+  /** Whose integer kernels the form that is evaluated follows to the bit. Absent: the backend is simulated in float. */
+  readonly engine?: Target['engine']
+  /** Where it does. Absent: nowhere. */
+  readonly kernels?: readonly KernelRecord[]
   /** Parameters of fake-quantizers that are off, whose nodes are not there to read them. */
   readonly held: Readonly<Record<string, { readonly dims: readonly number[]; readonly values: readonly number[] }>>
   /** What is trained beside quantizers, by initializer. */

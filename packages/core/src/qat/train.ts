@@ -9,7 +9,7 @@ import { writeObservers } from './graph-observers.ts'
 import { lift } from './lift.ts'
 import type { QFloat } from './qfloat.ts'
 import type { QFloatRecord } from './record.ts'
-import { writeForm } from './write.ts'
+import { writeTraining } from './write.ts'
 
 /**
  * The form in which a network with fake-quantizers trains: BatchNormalization as the strategy says, quantizers with parameters that gradients
@@ -20,7 +20,7 @@ export function qatTrainable(qfloat: QFloat, ops: OpRegistry = qatOps(defaultOps
   const { record } = qfloat
   const { base, state } = lift(qfloat, ops)
   convertOpset(GRADIENT_OPSET).run(base, { ops, diagnostics: new Diagnostics(), trace: () => {} })
-  const { model, updates, random } = writeForm(base, record, state, ops, 'training')
+  const { model, updates, random } = writeTraining(base, record, state, ops)
   inferShapes(model, { ops })
   const averages = batchNormStrategy(record.batchNorm).frozen ? new Map<string, string>() : trainBatchNorm(model)
   const masks = trainDropout(model)

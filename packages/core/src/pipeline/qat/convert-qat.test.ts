@@ -77,15 +77,18 @@ describe('convertQat', () => {
     }
   })
 
-  it.each(NAMES.filter((name) => name !== 'none'))('is within a step on integer kernels (%s)', async (batchNorm) => {
+  it.each(NAMES)('is equal on integer kernels, and within a step where it is simulated (%s)', async (batchNorm) => {
     for (const target of ['onnxruntime', 'megengine']) {
-      const qfloat = trained(await prepare({ target, batchNorm, tails: 'quantize' }))
+      const isEngine = target === 'onnxruntime'
+      const smallLayers = isEngine ? 'integer' : 'float'
+      const qfloat = trained(await prepare({ target, batchNorm, tails: 'quantize', smallLayers }))
       const { conversion } = await convertQat(qfloat, { engine, data, tensors: true })
       const { outputs, tensors, simulated } = must(conversion, 'conversion')
-      expect(simulated !== undefined, target).toBe(target === 'onnxruntime')
-      for (const { value, worst } of simulated ?? []) expect(worst, value).toBeLessThan(0.01)
-      for (const { value, within } of [...outputs, ...must(tensors, 'tensors')]) {
-        expect(within, `${target} ${value}`).toBeGreaterThanOrEqual(0.999)
+      expect(simulated, target).toBeUndefined()
+      // One scale for all channels: the folded weight is rounded anew.
+      if (batchNorm === 'none' && !isEngine) continue
+      for (const { value, within, equal } of [...outputs, ...must(tensors, 'tensors')]) {
+        expect(isEngine ? equal : within, `${target} ${value}`).toBeGreaterThanOrEqual(isEngine ? 1 : 0.999)
       }
     }
   })

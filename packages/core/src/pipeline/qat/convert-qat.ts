@@ -51,7 +51,10 @@ export async function convertQat(qfloat: QFloat, options: ConvertQatOptions): Pr
   const { data, samples = 64, tensors = false } = options
   const conversion =
     data &&
-    (await measureConversion({ qfloat, quantized: model, plan, params, data, samples, tensors, execution, run }))
+    (await measureConversion({
+      ...{ qfloat, engine: target.engine, quantized: model, plan, params },
+      ...{ data, samples, tensors, execution, run },
+    }))
   return { model, float, plan, params, ...(conversion ? { conversion } : {}), diagnostics: run.diagnostics.list }
 }
 

@@ -73,6 +73,7 @@ function begin(
   const record = {
     ...({ format: 'fewbit-qfloat', version: 1, target: target.name, scheme, seed } as const),
     ...{ batchNorm, plan, norms, quantizers, held: {}, recipe },
+    ...(target.engine && { engine: target.engine }),
     parameters: learnedParameters(base, run.ops),
   }
   return writeQFloat(base, record, initial.state, cx)

@@ -39,6 +39,29 @@ export function foldRunning(site: NormSite): Updates {
   return new Map()
 }
 
+/**
+ * Folds the running statistics into a weight that was rounded without them, as it is deployed: with a = γ/√(σ² + ε), the scales s′ = s·|a| and
+ * W′ = R(FQ(W)·a / s′)·s′, which keeps the codes. A channel of a = 0 is 0 throughout, and takes the largest scale of the others.
+ * @param scale of the weight's fake-quantizer, one for each output channel.
+ * @returns s′, in the shape of `scale`.
+ */
+export function foldBehindRounding(site: NormSite, scale: Value): Value {
+  const factor = foldFactor(site, site.deviation(site.variance, 'running'))
+  const magnitudes = site.overWeight(site.op('Abs', [factor], 'fold_magnitude'), 'magnitude')
+  const scaled = site.op('Mul', [scale, magnitudes], 'folded_scale')
+  const [zero, one] = [site.scalar('zero', 0), site.scalar('one', 1)]
+  const isZero = (value: Value, name: string) => site.op('Equal', [value, zero], name)
+  const most = site.most(scaled, 'folded_scale_most')
+  const filler = site.op('Where', [isZero(most, 'no_scale'), one, most], 'filler')
+  const steps = site.op('Where', [isZero(scaled, 'scale_is_zero'), filler, scaled], 'folded_steps')
+  const folded = site.scaledWeight(factor, site.quantizers.weight(site.weight))
+  const codes = site.op('Round', [site.op('Div', [folded, steps], 'folded_weight_steps')], 'folded_weight_codes')
+  site.layer.setInput(1, site.op('Mul', [codes, steps], 'folded_weight_on_grid'))
+  site.layer.setInput(2, site.quantizers.bias(foldedBias(site, site.mean, factor, site.bias)))
+  site.replaceNorm()
+  return steps
+}
+
 export interface BatchStatistics {
   /** Of the layer's output without its bias. */
   readonly mean: Value

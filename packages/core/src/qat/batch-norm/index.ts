@@ -7,7 +7,7 @@ import { none } from './none.ts'
 import type { BatchNormStrategy } from './strategy.ts'
 import { whitePaperFold } from './white-paper-fold.ts'
 
-export { foldRunning } from './fold.ts'
+export { foldBehindRounding, foldRunning } from './fold.ts'
 export * from './site.ts'
 export * from './strategy.ts'
 

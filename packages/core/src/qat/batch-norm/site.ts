@@ -69,9 +69,15 @@ export class NormSite {
     return this.op('Sqrt', [this.op('Add', [variance, epsilon], `${name}_variance`)], `${name}_deviation`)
   }
 
-  /** W with each output channel times its factor. */
-  scaledWeight(factor: Value): Value {
-    return this.op('Mul', [this.weight, this.#overWeight(factor)], 'folded_weight')
+  /** W, or what was made of it, with each output channel times its factor. */
+  scaledWeight(factor: Value, weight = this.weight): Value {
+    return this.op('Mul', [weight, this.overWeight(factor)], 'folded_weight')
+  }
+
+  /** The largest element, as a scalar. Opset 18 or later. */
+  most(value: Value, name: string): Value {
+    const base = `${this.layer.name}_${name}`
+    return this.#builder.op('ReduceMax', [value], { keepdims: attribute.int(0) }, { name: base, output: base })
   }
 
   /** One number for each channel, in a shape that broadcasts to the layer's output. */
@@ -139,11 +145,11 @@ export class NormSite {
   }
 
   /** [M] in the weight's own axes: Conv [M, 1, …], Gemm [N] or [N, 1], ConvTranspose [C or 1, M/g, 1, …]. */
-  #overWeight(factor: Value): Value {
+  overWeight(factor: Value, what = 'factor'): Value {
     const { layer, channels } = this
     const [first = 1, second = 1, ...kernel] = this.#dims
     const ones = kernel.map(() => 1)
-    const shaped = (dims: readonly number[], value = factor, name = 'factor') =>
+    const shaped = (dims: readonly number[], value = factor, name = what) =>
       this.op('Reshape', [value, this.ints(`${name}_shape`, dims)], `${name}_spread`)
     if (layer.opType === 'Gemm') return intAttribute(layer, 'transB', 0) === 1 ? shaped([channels, 1]) : factor
     if (layer.opType === 'Conv') return shaped([channels, 1, ...ones])
