@@ -114,14 +114,16 @@ describe('an Add of 16-bit data in fixed point', () => {
 
   it('shifts by 15 bits', () => {
     const wide = (scale: number): Grid => ({ dtype: 'int16', scale, zeroPoint: 0, min: -32768, max: 32767 })
-    const scale = fc.double({ min: 1e-4, max: 2e-3, noNaN: true }).map(Math.fround)
+    // Results near halves, of which 20 bits would take the first two the other way.
+    const scales = [0.003, 0.001, 0.006].map(Math.fround) as [number, number, number]
+    const [a, b, output] = scales.map(wide) as [Grid, Grid, Grid]
+    const add = SCHEMES.tflite.add?.({ a, b, output }, 1)
+    if (typeof add !== 'function') throw new Error('no Add')
+    expect([add(12613, -6312), add(-31169, 462)]).toEqual([5255, -15508])
     const code = fc.integer({ min: -32768, max: 32767 })
     fc.assert(
-      fc.property(scale, scale, code, code, (sa, sb, x, y) => {
-        const sy = Math.fround(sa + sb)
-        const add = SCHEMES.tflite.add?.({ a: wide(sa), b: wide(sb), output: wide(sy) }, 1)
-        if (typeof add !== 'function') throw new Error('no Add')
-        expect(add(x, y) + 0).toBe(reference([x, y], [sa, sb, sy]))
+      fc.property(code, code, (x, y) => {
+        expect(add(x, y) + 0).toBe(reference([x, y], scales) + 0)
       }),
     )
   })
