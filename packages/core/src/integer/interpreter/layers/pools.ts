@@ -3,6 +3,7 @@ import { intAttribute, intsAttribute } from '../../../passes/index.ts'
 import { type CodeTensor, newCodes, sizeOf } from '../codes.ts'
 import type { Average, Grid } from '../scheme.ts'
 import { type Window2, type WindowAxis, windowOf } from '../window.ts'
+import { greatestUnder } from './greatest.ts'
 import type { BuildLayer, Operand, Result } from './layer.ts'
 
 type Coded = Extract<Operand, { kind: 'codes' }>
@@ -24,12 +25,13 @@ export const maxPool: BuildLayer = ({ node, operands }) => {
   return {
     reads: [0],
     makes: 'input',
-    run: ([x]) =>
-      pooled(x as CodeTensor, node, (x as CodeTensor).dtype, (codes, count) => {
-        let max = codes[0] as number
-        for (let i = 1; i < count; i++) max = Math.max(max, codes[i] as number)
-        return max
-      }),
+    run: ([x]) => {
+      const data = x as CodeTensor
+      return greatestUnder(
+        data,
+        windowOf(node, intsAttribute(node, 'kernel_shape') ?? [], data.dims.slice(2)) as Window2,
+      )
+    },
   }
 }
 
