@@ -32,25 +32,48 @@ export function requantize(job: Job, sums: usize, count: i32, channel: i32, step
   }
 }
 
-/** Four sums at a time, by float32 factors, rounded half to even, to codes of 8 bits. */
+/** Vectors of four sums, by float32 factors, rounded half to even, to codes of 8 bits. */
 function byFours(job: Job, sums: usize, count: i32, channel: i32, step: i32, out: usize): void {
-  const zero = i32x4.splat(job.zeroPoint)
   const low = f32x4.splat(<f32>(job.min - job.zeroPoint))
   const high = f32x4.splat(<f32>(job.max - job.zeroPoint))
-  const factors = job.factors
-  const fractions = job.fractions
-  for (let i = 0; i < count; i += 4) {
-    const at = (channel + i * step) << 2
-    const bias = step ? v128.load(job.bias + at) : v128.load32_splat(job.bias + at)
-    const factor = step ? v128.load(factors + at) : v128.load32_splat(factors + at)
-    let x = f32x4.convert_i32x4_s(i32x4.add(v128.load(sums + (i << 2)), bias))
-    if (fractions) x = f32x4.add(x, step ? v128.load(fractions + at) : v128.load32_splat(fractions + at))
-    const rounded = f32x4.nearest(f32x4.mul(x, factor))
-    const cut = f32x4.max(low, f32x4.min(high, rounded))
-    const codes = i32x4.add(i32x4.trunc_sat_f32x4_s(cut), zero)
+  const zero = i32x4.splat(ROUNDING_BITS - job.zeroPoint)
+  const isSigned = job.outType < 0
+  const sixteens = count & ~15
+  let i = 0
+  for (; i < sixteens; i += 16) {
+    const at = sums + (i << 2)
+    const c = channel + i * step
+    const a = four(job, at, c, step, low, high, zero)
+    const b = four(job, at + 16, c + 4 * step, step, low, high, zero)
+    const d = four(job, at + 32, c + 8 * step, step, low, high, zero)
+    const e = four(job, at + 48, c + 12 * step, step, low, high, zero)
+    const left = i16x8.narrow_i32x4_s(a, b)
+    const right = i16x8.narrow_i32x4_s(d, e)
+    v128.store(out + i, isSigned ? i8x16.narrow_i16x8_s(left, right) : i8x16.narrow_i16x8_u(left, right))
+  }
+  for (; i < count; i += 4) {
+    const codes = four(job, sums + (i << 2), channel + i * step, step, low, high, zero)
     // The lowest byte of each lane.
     store<i32>(out + i, i32x4.extract_lane(v128.swizzle(codes, LOWEST_BYTES), 0))
   }
+}
+
+/** Float32 numbers near 1.5 · 2^23 are whole: adding it rounds half to even, and leaves the code in the lowest bits. */
+const ROUNDING: f32 = 12582912
+const ROUNDING_BITS: i32 = 0x4b400000
+
+function four(job: Job, sums: usize, c: i32, step: i32, low: v128, high: v128, zero: v128): v128 {
+  const at = c << 2
+  const bias = job.bias
+  const factors = job.factors
+  const fractions = job.fractions
+  const added = step ? v128.load(bias + at) : v128.load32_splat(bias + at)
+  const factor = step ? v128.load(factors + at) : v128.load32_splat(factors + at)
+  let x = f32x4.convert_i32x4_s(i32x4.add(v128.load(sums), added))
+  if (fractions) x = f32x4.add(x, step ? v128.load(fractions + at) : v128.load32_splat(fractions + at))
+  // Cut first: the ends are whole, so that rounding keeps them.
+  const cut = f32x4.pmax(low, f32x4.pmin(high, f32x4.mul(x, factor)))
+  return i32x4.sub(f32x4.add(cut, f32x4.splat(ROUNDING)), zero)
 }
 
 const LOWEST_BYTES = i8x16(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -104,7 +104,10 @@ export class IntegerSession {
     } else {
       const real = dequantizer(step.grid)
       const { dims, codes } = memory.codesOf(step.from)
-      memory.store(step.makes, Tensor.float32(dims, Float32Array.from(codes, real)))
+      // Float32Array.from walks an iterator.
+      const values = new Float32Array(codes.length)
+      for (let i = 0; i < values.length; i++) values[i] = real(codes[i] as number)
+      memory.store(step.makes, Tensor.float32(dims, values))
     }
   }
 }

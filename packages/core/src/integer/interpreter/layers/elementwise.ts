@@ -1,4 +1,4 @@
-import { type CodeTensor, newCodes } from '../codes.ts'
+import { type CodeArray, type CodeTensor, newCodes, sizeOf } from '../codes.ts'
 import type { Combine, Grid } from '../scheme.ts'
 import { broadcastDims, offsetsOf } from './broadcast.ts'
 import type { BuildLayer, Operand, Site } from './layer.ts'
@@ -33,11 +33,20 @@ function combineOf({ node, scheme }: Site, a: Grid, b: Grid, output: Grid): Comb
 function combined(x: CodeTensor, y: CodeTensor, combine: Combine, { result }: Site): CodeTensor {
   const { grid, min, max } = result as NonNullable<Site['result']>
   const dims = broadcastDims(x.dims, y.dims)
-  const [left, right] = [offsetsOf(x.dims, dims), offsetsOf(y.dims, dims)]
-  const codes = newCodes(grid.dtype, left.length)
+  const [a, b] = [spread(x, dims), spread(y, dims)]
+  const codes = newCodes(grid.dtype, a.length)
   for (let i = 0; i < codes.length; i++) {
-    const code = combine(x.codes[left[i] as number] as number, y.codes[right[i] as number] as number)
+    const code = combine(a[i] as number, b[i] as number)
     codes[i] = code < min ? min : code > max ? max : code
   }
   return { dims, codes, dtype: grid.dtype }
+}
+
+/** The codes as they are, or repeated along the axes that the operand has not. */
+function spread(x: CodeTensor, dims: readonly number[]): CodeArray {
+  if (x.codes.length === sizeOf(dims)) return x.codes
+  const offsets = offsetsOf(x.dims, dims)
+  const codes = newCodes(x.dtype, offsets.length)
+  for (let i = 0; i < codes.length; i++) codes[i] = x.codes[offsets[i] as number] as number
+  return codes
 }

@@ -1,42 +1,60 @@
-import { type CodeTensor, newCodes } from '../codes.ts'
+import { type CodeArray, type CodeTensor, newCodes } from '../codes.ts'
 import type { Window2, WindowAxis } from '../window.ts'
 
 /** The greatest code under each window: down columns first, whose results stand side by side, then along rows. */
 export function greatestUnder({ dims, codes, dtype }: CodeTensor, [v, h]: Window2): CodeTensor {
   const [batch = 1, channels = 1, ...spatial] = dims
   const planes = batch * channels
-  const columns = slid({ dims, codes, dtype }, { outer: planes, axis: v, inner: h.size })
-  const { codes: out } = slid(columns, { outer: planes * v.positions, axis: h, inner: 1 })
+  const columns = newCodes(dtype, planes * v.positions * h.size)
+  for (let plane = 0; plane < planes; plane++) {
+    down({ codes, base: plane * v.size * h.size, width: h.size }, v, columns, plane * v.positions * h.size)
+  }
+  const out = newCodes(dtype, planes * v.positions * h.positions)
+  along(columns, h, out)
   const positions = [v.positions, h.positions].slice(-spatial.length)
   return { dims: [batch, channels, ...positions], codes: out, dtype }
 }
 
-interface Slide {
-  readonly outer: number
-  readonly axis: WindowAxis
-  readonly inner: number
+interface Plane {
+  readonly codes: CodeArray
+  readonly base: number
+  readonly width: number
 }
 
-function slid(x: CodeTensor, { outer, axis, inner }: Slide): CodeTensor {
-  const { size, kernel, stride, dilation, begin, positions } = axis
-  const { codes: given, dtype } = x
-  if (kernel === 1 && stride === 1 && begin === 0 && positions === size) return x
-  const codes = newCodes(dtype, outer * positions * inner)
-  for (let o = 0; o < outer; o++) {
-    for (let p = 0; p < positions; p++) {
-      const to = (o * positions + p) * inner
-      let isFirst = true
-      for (let k = 0; k < kernel; k++) {
-        const at = p * stride - begin + k * dilation
-        if (at < 0 || at >= size) continue
-        const from = (o * size + at) * inner
-        for (let i = 0; i < inner; i++) {
-          const code = given[from + i] as number
-          if (isFirst || code > (codes[to + i] as number)) codes[to + i] = code
-        }
-        isFirst = false
+/** One plane's rows under a window of its columns. */
+function down({ codes, base, width }: Plane, axis: WindowAxis, out: CodeArray, to: number): void {
+  for (let p = 0; p < axis.positions; p++) {
+    const [first, end] = inside(axis, p)
+    const [from, last, step] = [base + first * width, base + end * width, axis.dilation * width]
+    for (let x = 0; x < width; x++) {
+      let most = codes[from + x] as number
+      for (let at = from + x + step; at < last; at += step) {
+        const code = codes[at] as number
+        if (code > most) most = code
       }
+      out[to + p * width + x] = most
     }
   }
-  return { ...x, codes }
+}
+
+function along(codes: CodeArray, axis: WindowAxis, out: CodeArray): void {
+  const { size, positions, dilation } = axis
+  for (let p = 0; p < positions; p++) {
+    const [first, end] = inside(axis, p)
+    for (let to = p, row = 0; to < out.length; to += positions, row += size) {
+      let most = codes[row + first] as number
+      for (let at = first + dilation; at < end; at += dilation) {
+        const code = codes[row + at] as number
+        if (code > most) most = code
+      }
+      out[to] = most
+    }
+  }
+}
+
+/** The first element that a window sees, and the end of those that it sees. */
+function inside({ size, kernel, stride, dilation, begin }: WindowAxis, position: number): [number, number] {
+  const from = position * stride - begin
+  const missing = Math.max(0, Math.ceil(-from / dilation))
+  return [from + missing * dilation, Math.min(size, from + (kernel - 1) * dilation + 1)]
 }
