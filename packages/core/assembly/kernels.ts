@@ -1,10 +1,11 @@
 /** AssemblyScript: compiled to WebAssembly by `tools/build-wasm.ts`. All numbers are addresses in bytes, or counts. */
 import { dots, saturatingDots } from './dots'
 import { gather } from './gather'
+import { greatest } from './greatest'
 import { Job } from './job'
 import { requantize } from './requantize'
 
-export { dots }
+export { dots, greatest }
 
 /** Units `first` to `end` of a layer. @param scratch room for the patches of a block, and behind them for sums. */
 export function run(job: Job, first: i32, end: i32, scratch: usize): void {

@@ -48,6 +48,14 @@ export interface SumJob {
   readonly out: CodeArray | Float32Array
 }
 
+/** Planes of codes, and windows of which each sees something. */
+export interface GreatestJob {
+  readonly codes: CodeArray
+  readonly planes: number
+  readonly window: Window2
+  readonly out: CodeArray
+}
+
 /** The loops that take nearly all time. One implementation is plain, the other runs in WebAssembly; results are equal. */
 export interface Kernels {
   readonly name: string
@@ -60,6 +68,8 @@ export interface Kernels {
   dots(a: Rows, b: Rows, order?: PairOrder): Int32Array
   /** Runs all of a layer. @returns false where these kernels do not run it, and nothing was done. */
   sums?(job: SumJob): boolean
+  /** The greatest code under each window. @returns false where these kernels do not run it, and nothing was done. */
+  greatest?(job: GreatestJob): boolean
   mark(): number
   /** Gives back all room that was asked for since the mark. */
   release(mark: number): void

@@ -32,8 +32,13 @@ function pairwise({ data: x }: Rows, from: number, { data: y }: Rows, to: number
 
 /** Layers that these kernels do not run at once run in plain loops. */
 export function saturating(kernels: Kernels): Kernels {
-  const { sums } = kernels
-  return sums ? { ...saturatingKernels, sums: (job) => sums.call(kernels, job) } : saturatingKernels
+  const { sums, greatest } = kernels
+  if (!sums || !greatest) return saturatingKernels
+  return {
+    ...saturatingKernels,
+    sums: (job) => sums.call(kernels, job),
+    greatest: (job) => greatest.call(kernels, job),
+  }
 }
 
 /** Terms of a sum in the order in which x86 kernels take them: rows and columns of the window, and in them the channels. */

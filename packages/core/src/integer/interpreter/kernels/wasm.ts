@@ -1,12 +1,14 @@
 import type { KernelPool, PooledWork, StartPool } from '../../../engine/index.ts'
 import { invariant } from '../../../util/index.ts'
+import type { WindowAxis } from '../window.ts'
 import { KERNELS_WASM, SHARED_KERNELS_WASM } from './generated/kernels-wasm.ts'
-import { type Kernels, paddedLength, type Rows, type SumJob } from './kernels.ts'
+import { type GreatestJob, type Kernels, paddedLength, type Rows, type SumJob } from './kernels.ts'
 import { plainKernels } from './plain.ts'
 import { placeJob, runsInWasm } from './wasm-job.ts'
 import type { Sharing } from './work-units.ts'
 
 interface Exports {
+  greatest(from: number, to: number, outer: number, size: number, inner: number, ...slide: number[]): void
   run(job: number, first: number, end: number, scratch: number): void
   dots(a: number, m: number, b: number, n: number, rowBytes: number, out: number): void
 }
@@ -17,6 +19,14 @@ const MOST_PAGES = 65536
 const ALIGNMENT = 16
 /** Bytes at the start that threads agree by; address 0 stands for nothing. */
 const RESERVED = 64
+
+const slide = ({ kernel, stride, dilation, begin, positions }: WindowAxis): number[] => [
+  kernel,
+  stride,
+  dilation,
+  begin,
+  positions,
+]
 
 /** Rows in WebAssembly's memory. Views end when memory grows, so that they are made when they are asked for. */
 class WasmRows implements Rows {
@@ -90,6 +100,22 @@ class WasmKernels implements Kernels {
     } finally {
       this.#top = mark
     }
+    return true
+  }
+
+  greatest({ codes, planes, window: [v, h], out }: GreatestJob): boolean {
+    if (codes.BYTES_PER_ELEMENT > 1) return false
+    const mark = this.#top
+    const isSigned = codes instanceof Int8Array ? 1 : 0
+    const from = this.#take(codes.length)
+    const columns = this.#take(planes * v.positions * h.size)
+    const to = this.#take(out.length)
+    const bytes = new Uint8Array(this.#memory.buffer)
+    bytes.set(new Uint8Array(codes.buffer, codes.byteOffset, codes.length), from)
+    this.#exports.greatest(from, columns, planes, v.size, h.size, ...slide(v), isSigned)
+    this.#exports.greatest(columns, to, planes * v.positions, h.size, 1, ...slide(h), isSigned)
+    new Uint8Array(out.buffer, out.byteOffset, out.length).set(bytes.subarray(to, to + out.length))
+    this.#top = mark
     return true
   }
 

@@ -1,18 +1,24 @@
 import { type CodeArray, type CodeTensor, newCodes } from '../codes.ts'
+import type { GreatestJob, Kernels } from '../kernels/kernels.ts'
 import type { Window2, WindowAxis } from '../window.ts'
 
 /** The greatest code under each window: down columns first, whose results stand side by side, then along rows. */
-export function greatestUnder({ dims, codes, dtype }: CodeTensor, [v, h]: Window2): CodeTensor {
+export function greatestUnder({ dims, codes, dtype }: CodeTensor, window: Window2, kernels: Kernels): CodeTensor {
+  const [v, h] = window
   const [batch = 1, channels = 1, ...spatial] = dims
   const planes = batch * channels
-  const columns = newCodes(dtype, planes * v.positions * h.size)
+  const out = newCodes(dtype, planes * v.positions * h.positions)
+  if (!kernels.greatest?.({ codes, planes, window, out })) plainly({ codes, planes, window, out })
+  const positions = [v.positions, h.positions].slice(-spatial.length)
+  return { dims: [batch, channels, ...positions], codes: out, dtype }
+}
+
+function plainly({ codes, planes, window: [v, h], out }: GreatestJob): void {
+  const columns = new Int32Array(planes * v.positions * h.size)
   for (let plane = 0; plane < planes; plane++) {
     down({ codes, base: plane * v.size * h.size, width: h.size }, v, columns, plane * v.positions * h.size)
   }
-  const out = newCodes(dtype, planes * v.positions * h.positions)
   along(columns, h, out)
-  const positions = [v.positions, h.positions].slice(-spatial.length)
-  return { dims: [batch, channels, ...positions], codes: out, dtype }
 }
 
 interface Plane {

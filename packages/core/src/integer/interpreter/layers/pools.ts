@@ -25,12 +25,10 @@ export const maxPool: BuildLayer = ({ node, operands }) => {
   return {
     reads: [0],
     makes: 'input',
-    run: ([x]) => {
+    run: ([x], kernels) => {
       const data = x as CodeTensor
-      return greatestUnder(
-        data,
-        windowOf(node, intsAttribute(node, 'kernel_shape') ?? [], data.dims.slice(2)) as Window2,
-      )
+      const window = windowOf(node, intsAttribute(node, 'kernel_shape') ?? [], data.dims.slice(2)) as Window2
+      return greatestUnder(data, window, kernels)
     },
   }
 }
