@@ -49,7 +49,7 @@ class WasmRows implements Rows {
 
 const ALONE: Sharing = { threads: 1, leastWork: 0 }
 
-/** Measured with two processors: a layer of half of this takes as long by two threads as by one. */
+/** Some 20 µs at 12 GMAC/s: smaller layers run in the caller's thread alone. */
 const LEAST_WORK = 1 << 18
 
 /** Threads beside the caller's, which start when the first layer is large enough. */
