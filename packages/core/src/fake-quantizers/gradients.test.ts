@@ -226,9 +226,20 @@ describe('tqt', () => {
     expect(below).toEqual(exact)
     // Σ g·(R(v) − v)·s·ln 2 inside and Σ g·clip·s·ln 2 outside: the vectors' 7.1 of LSQ times s·ln 2.
     close(exact.log2_scale, 7.1 * 0.25 * Math.LN2)
+    expect(await at(-2.5)).toEqual(exact)
     expect(
       callOf('tqt', { params: params(SYMMETRIC, 0.25) }, { options: { learn: false } }).inputs.some((i) => i.trained),
     ).toBe(false)
+  })
+})
+
+describe('tqt that begins at a power of two', () => {
+  it('is half an exponent away from the next on both sides, and computes with the power that it was given', async () => {
+    const call = callOf('tqt', { params: params(SYMMETRIC, 0.25) })
+    expect(call.inputs[0]?.initial.numbers()[0]).toBe(-2.5)
+    close((await run(call)).y, VECTORS.lsqSymmetric.y)
+    const real = callOf('tqt', { params: params(SYMMETRIC, 0.25) }, { options: { scale: 'real' } })
+    expect(real.inputs[0]?.initial.numbers()[0]).toBe(-2)
   })
 })
 

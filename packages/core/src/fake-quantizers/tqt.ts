@@ -64,6 +64,13 @@ const tqtOp = (base: string, arithmetic: Arithmetic): OpDef => {
   }) as unknown as OpDef
 }
 
+/**
+ * Where an exponent that is rounded up begins. A whole one, as scales of targets that shift have it, would double its scale at the first step
+ * upward, however small: the middle of those that round up to it is as far from the next on both sides.
+ */
+const startOf = (exponent: number, scale: TqtOptions['scale']): number =>
+  scale === 'power-of-two' && Number.isInteger(exponent) ? exponent - 0.5 : exponent
+
 const TQT_OPS = Object.values(BASES).flatMap((base) => ARITHMETICS.map((arithmetic) => tqtOp(base, arithmetic)))
 
 /**
@@ -96,7 +103,7 @@ export const tqt: FakeQuantizer<TqtOptions> = {
   },
   init({ params, shape, role }, { scale, learn, mask, gradientScale }) {
     const { spec } = params
-    const exponents = params.scale.map(Math.log2)
+    const exponents = params.scale.map((s) => startOf(Math.log2(s), scale))
     return {
       op: opIn(TQT_OPS, BASES[scale], formOf(arithmeticOf(spec))),
       inputs: [

@@ -39,8 +39,11 @@ async function trainedState(trainable: ReturnType<typeof qatTrainable>) {
 }
 
 describe.each(Object.keys(FAKE_QUANTIZERS) as FakeQuantizerName[])('%s', (fakeQuantizer) => {
-  it.each(['academic', 'onnxruntime', 'tvm'])('deploys on %s what it trains, or says why not', async (target) => {
-    const scheme = target === 'onnxruntime' ? 'w8a8' : 'w4a4'
+  it.each([
+    ['academic', 'w2a2'],
+    ['onnxruntime', 'w8a8'],
+    ['tvm', 'w4a4'],
+  ])('deploys on %s at %s what it trains, or says why not', async (target, scheme) => {
     const prepared = prepareQat(network, {
       engine,
       target,
