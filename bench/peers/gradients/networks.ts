@@ -1,16 +1,21 @@
 import { differentiate, readyToDifferentiate } from '@fewbit/core/autodiff'
-import type { Engine, Feeds } from '@fewbit/core/engine'
-import { asTensor, GraphBuilder, graphValues, type Model, Tensor, type Value, valuesByName } from '@fewbit/core/ir'
+import type { Engine } from '@fewbit/core/engine'
+import { asTensor, GraphBuilder, type Model, Tensor, type Value, valuesByName } from '@fewbit/core/ir'
 import { defaultOps } from '@fewbit/core/ops'
+import { type FixedInputs, fixInputs } from '@fewbit/core/passes'
+import { learnedParameters } from '@fewbit/core/training'
 import { type Rng, rng } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
 import { modelPath, networkNamed } from '../../lib/networks.ts'
 import type { PeerTask } from './tasks.ts'
 
-/** Sizes of inputs that are open, and how many token there are where inputs are indices. */
+/** Sizes of inputs that are open, what is fixed, and how many token there are where inputs are indices. */
 interface Point {
   readonly shapes?: Readonly<Record<string, readonly number[]>>
   readonly vocabulary?: number
+  readonly fixed?: FixedInputs
+  /** Deviation of other inputs, default 1. */
+  readonly spread?: number
 }
 
 export const POINTS: Readonly<Record<string, Point>> = {
@@ -23,15 +28,18 @@ export const POINTS: Readonly<Record<string, Point>> = {
   rfdn: { shapes: { lr: [1, 3, 32, 24] } },
   fastestdet: {},
   llm: { shapes: { tokens: [1, 256] }, vocabulary: 512 },
+  // Louder noise saturates gates until float32 has no digit left of their slopes.
+  vad: { shapes: { input: [1, 512], state: [2, 1, 128] }, fixed: { sr: 16000 }, spread: 0.02 },
 }
 
 /** Our gradients of a published network by its inputs and all its weights, at a random point. */
 export async function networkTask(name: string, engine: Engine): Promise<PeerTask> {
-  const { shapes = {}, vocabulary } = POINTS[name] ?? {}
-  const forward = readyToDifferentiate(await loadModel(modelPath(networkNamed(name))), defaultOps, shapes)
+  const { shapes = {}, fixed = {}, ...kind } = POINTS[name] ?? {}
+  const network = fixInputs(await loadModel(modelPath(networkNamed(name))), fixed)
+  const forward = readyToDifferentiate(network, defaultOps, shapes)
   const random = rng(21)
   const inputs = forward.graph.inputs.filter((x) => !x.constant)
-  const at = Object.fromEntries(inputs.map((x) => [x.name, pointOf(x, random, vocabulary)]))
+  const at = Object.fromEntries(inputs.map((x) => [x.name, pointOf(x, random, kind)]))
   forward.graph.outputs.length = 1
   const [y] = forward.graph.outputs as [Value]
   const seed = normals(asTensor(y.type)?.shape as number[], random)
@@ -51,27 +59,20 @@ function withLoss(forward: Model, output: string, seed: Tensor): Model {
   return copy
 }
 
-function pointOf(input: Value, random: Rng, vocabulary: number | undefined): Tensor {
+function pointOf(input: Value, random: Rng, { vocabulary, spread = 1 }: Point): Tensor {
   const dims = asTensor(input.type)?.shape as number[]
   const size = dims.reduce((n, d) => n * d, 1)
-  if (vocabulary === undefined) return normals(dims, random)
+  if (vocabulary === undefined) return normals(dims, random, spread)
   return Tensor.int64(
     dims,
     Array.from({ length: size }, () => random.int(vocabulary)),
   )
 }
 
-const normals = (dims: readonly number[], random: Rng): Tensor =>
-  Tensor.float32(dims, Float32Array.from({ length: dims.reduce((n, d) => n * d, 1) }, random.normal))
+const normals = (dims: readonly number[], random: Rng, spread = 1): Tensor =>
+  Tensor.float32(
+    dims,
+    Float32Array.from({ length: dims.reduce((n, d) => n * d, 1) }, () => spread * random.normal()),
+  )
 
-/** Float initializers that weigh something. */
-function weightsOf(model: Model): string[] {
-  const readers = new Set(['Conv', 'Gemm', 'MatMul', 'BatchNormalization', 'Gather'])
-  return [...graphValues(model.graph)].flatMap((value) => {
-    const isRead = value
-      .uses()
-      .some(({ node, index }) => readers.has(node.opType) && (index > 0 || node.opType === 'Gather'))
-    const isFloat = value.constant?.dtype === 'float32' && value.constant.size > 1
-    return model.graph.initializers.has(value) && isFloat && isRead ? [value.name] : []
-  })
-}
+const weightsOf = (model: Model): string[] => learnedParameters(model, defaultOps).map(({ name }) => name)

@@ -280,7 +280,9 @@ def constant_of_shape(a, shape):
 
 
 def cast(a, x):
-    return x.to(DTYPES[a['to']])
+    to = DTYPES[a['to']]
+    # A graph of float32 that runs in doubles stays in doubles.
+    return x if x.dtype == torch.float64 and to == torch.float32 else x.to(to)
 
 
 def pow_(a, x, y):
