@@ -194,6 +194,13 @@ const globalPool = kind('GlobalAveragePool', ['GlobalAveragePool'], meanCase, (n
   net.result(net.op('GlobalAveragePool', [x]), { scale: Math.fround(c.x.scale * c.y.ratio), zero: c.y.zero })
 })
 
+/** Over one axis of three, whose kernel divides the multiplier by the length. */
+const reduceMean = kind('ReduceMean', ['ReduceMean'], meanCase, (net, c) => {
+  const x = net.data([1, c.channels, c.height * (c.height + c.extra)], c.x)
+  const mean = net.op('ReduceMean', [x], { axes: ints([2]), keepdims: attribute.int(c.extra % 2) })
+  net.result(mean, { scale: Math.fround(c.x.scale * c.y.ratio), zero: c.y.zero })
+})
+
 const unaryCase = fc.record({ x: wish, y: result(-2, 2), size: int(1, 40) })
 
 const unary = (opType: string, attributes = {}) =>
@@ -220,6 +227,7 @@ export const KINDS: readonly Kind[] = [
   windowPool('AveragePool', false),
   windowPool('MaxPool', true),
   globalPool,
+  reduceMean,
   concat,
   unary('Relu'),
   unary('Sigmoid'),

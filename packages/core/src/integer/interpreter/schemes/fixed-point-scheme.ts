@@ -1,4 +1,4 @@
-import { dividedBy, quantizeMultiplier, roundHalfAway } from '../../../util/index.ts'
+import { dividedBy, roundHalfAway } from '../../../util/index.ts'
 import type {
   Average,
   Combine,
@@ -57,7 +57,7 @@ export function fixedPointScheme(parts: FixedPointParts): Scheme {
       return (x, y) => scaled((x - a.zeroPoint) * (y - b.zeroPoint)) + output.zeroPoint
     },
     average: ({ input, output }) => averageOf(input, output),
-    mean: (site) => meanOf(multiply, parts.lanes, site),
+    mean: (site) => meanOf(fix, parts.lanes, site),
     rescale: (from, to) => rescaled(multiply, from, to),
     unary: (site) => unaryOf(multiply, site),
     softmax: ({ input, output }) => softmaxRow(input, output),
@@ -122,17 +122,15 @@ function averageOf(input: Grid, output: Grid): Average | string {
  * Over height and width of images: the sum of codes by a multiplier for scale(x) / (n · scale(y)), plus a whole number for the zero points.
  * Otherwise the sum of codes less their zero point by a multiplier for scale(x) / scale(y) that was divided by n.
  */
-function meanOf(
-  multiply: Multiply,
-  lanes: FixedPointParts['lanes'],
-  { input, output, count, images }: MeanSite,
-): Requantize {
+function meanOf(fix: Fix, lanes: FixedPointParts['lanes'], { input, output, count, images }: MeanSite): Requantize {
   if (images === undefined) {
-    const factor = dividedBy(quantizeMultiplier(input.scale / output.scale), count)
-    const scaled = multiply((factor.multiplier / 2 ** 31) * 2 ** factor.shift, 'scalar')
-    return (sum) => scaled(sum - count * input.zeroPoint) + output.zeroPoint
+    // The quotient is not brought back to 31 bits: its first rounding is coarser.
+    const whole = fix(input.scale / output.scale, 'scalar')
+    const factor = { ...whole, ...dividedBy(whole, count) }
+    return (sum) => multiplyFixed(sum - count * input.zeroPoint, factor) + output.zeroPoint
   }
   const real = f(input.scale / f(count * output.scale))
+  const multiply = multiplyOf(fix)
   const [vector, scalar] = [multiply(real, 'vector'), multiply(real, 'scalar')]
   const bias = output.zeroPoint - roundHalfAway(f(f(input.zeroPoint * input.scale) / output.scale))
   const vectors = lanes.mean > 0 ? images - (images % lanes.mean) : 0

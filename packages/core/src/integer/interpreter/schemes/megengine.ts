@@ -1,48 +1,60 @@
-import { roundHalfAway } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
-import type { Scheme } from '../scheme.ts'
+import type { Grid, Scheme } from '../scheme.ts'
 import { exactSoftmax } from './exact-softmax.ts'
-import { roundedSums } from './real-factors.ts'
+import { scaledSums } from './real-factors.ts'
 import { dequantizer, quantizer } from './real-values.ts'
 
 const f = Math.fround
+
+/** Half is added in float32, which lifts what lies just below a tie, and digits are cut off. */
+const halfAway = (steps: number): number => Math.trunc(f(steps + (steps < 0 ? -0.5 : 0.5)))
+
+/** Kernels multiply by the float32 reciprocal of the step. */
+function codesOf({ scale, zeroPoint }: Grid): (x: number) => number {
+  const inverse = f(1 / scale)
+  return (x) => halfAway(f(x * inverse)) + zeroPoint
+}
 
 /** MegEngine's quantized kernels for processors: real factors, halves away from zero (`roundf`). */
 export const megengine: Scheme = {
   name: 'megengine',
   title: 'MegEngine',
-  summary: 'one float32 factor, rounded half away from zero; biases of int32',
+  summary: 'real values times the float32 reciprocal of the step, rounded half away from zero; biases of int32',
   source: 'MegEngine, dnn/include/megdnn/dtype.h (DTypeParam::quantize), dnn/src/common/elemwise/kern_defs.cuh',
   rounding: 'half-away',
   bias: 'int32',
-  sums: (site, output) => roundedSums(site, output, 'half-away'),
+  sums(site, output) {
+    const [real, code] = [scaledSums(site), codesOf(output)]
+    return (sum, c) => code(real(sum, c))
+  },
   add({ a, b, output }, sign) {
-    const [x, y] = [dequantizer(a), dequantizer(b)]
-    return (p, q) => roundHalfAway(f(f(x(p) + sign * y(q)) / output.scale)) + output.zeroPoint
+    const [x, y, code] = [dequantizer(a), dequantizer(b), codesOf(output)]
+    return (p, q) => code(f(x(p) + sign * y(q)))
   },
   mul({ a, b, output }) {
-    const [x, y] = [dequantizer(a), dequantizer(b)]
-    return (p, q) => roundHalfAway(f(f(x(p) * y(q)) / output.scale)) + output.zeroPoint
+    const [x, y, code] = [dequantizer(a), dequantizer(b), codesOf(output)]
+    return (p, q) => code(f(x(p) * y(q)))
   },
   average({ input, output }) {
+    const code = codesOf(output)
     return (codes, count, divisor) => {
       let sum = -count * input.zeroPoint
       for (let i = 0; i < count; i++) sum += codes[i] as number
-      return roundHalfAway(f(f(f(sum / divisor) * input.scale) / output.scale)) + output.zeroPoint
+      return code(f(f(sum / divisor) * input.scale))
     }
   },
   mean({ input, output, count }) {
-    return (sum) =>
-      roundHalfAway(f(f(f((sum - count * input.zeroPoint) / count) * input.scale) / output.scale)) + output.zeroPoint
+    const code = codesOf(output)
+    return (sum) => code(f(f((sum - count * input.zeroPoint) / count) * input.scale))
   },
   rescale(from, to) {
     if (sameGrid(from, to)) return (code) => code
-    const real = dequantizer(from)
-    return (x) => roundHalfAway(f(real(x) / to.scale)) + to.zeroPoint
+    const [real, code] = [dequantizer(from), codesOf(to)]
+    return (x) => code(real(x))
   },
   unary({ input, output, real = (x) => x }) {
-    const value = dequantizer(input)
-    return (x) => roundHalfAway(f(f(real(value(x))) / output.scale)) + output.zeroPoint
+    const [value, code] = [dequantizer(input), codesOf(output)]
+    return (x) => code(f(real(value(x))))
   },
   softmax: (site) => exactSoftmax(site, quantizer(site.output, 'half-away')),
 }
