@@ -103,14 +103,21 @@ describe('quantized networks on engines that are handed exports', () => {
 
   it.skipIf(!there.mnn)('MNN agrees with the simulation', async () => {
     const { engines } = await certificateOf('mnn', ['node-cpu', 'mnn'], convolutions(), cnnInputs)
-    const { sqnr = 0, elements = 0 } = engines[1]?.quantized.outputs ?? {}
-    expect(elements).toBe(4 * 16 * 8 * 8)
-    expect(sqnr).toBeGreaterThan(40)
+    const { outputs, layers, unlocated } = engines[1]?.quantized ?? {}
+    expect(outputs?.elements).toBe(4 * 16 * 8 * 8)
+    expect(outputs?.sqnr).toBeGreaterThan(40)
+    expect(unlocated).toBeUndefined()
+    expect(layers?.map(({ node }) => node)).toEqual(expect.arrayContaining(['relu1', 'relu2']))
   })
 
   it.skipIf(!there.ncnn)('ncnn agrees with the simulation', async () => {
     const { engines } = await certificateOf('ncnn', ['node-cpu', 'ncnn'], ...planted)
-    expect(engines[1]?.quantized.outputs?.sqnr).toBeGreaterThan(40)
+    const { outputs, layers, unlocated } = engines[1]?.quantized ?? {}
+    expect(outputs?.sqnr).toBeGreaterThan(40)
+    expect(unlocated).toBeUndefined()
+    // Tensors stand on their grid, though ncnn shows them as they were before.
+    for (const { accumulated } of layers ?? []) expect(accumulated.sqnr).toBeGreaterThan(40)
+    expect(layers?.length).toBeGreaterThan(5)
   })
 })
 

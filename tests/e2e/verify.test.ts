@@ -4,7 +4,7 @@ import type { Certificate, Comparison, Speed } from '@fewbit/core/pipeline'
 import { PLANTED_FAULTS, plantedInputs, plantedNetwork } from '@fewbit/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readEmbedded } from '../../packages/report/src/embed.ts'
-import { Folder, fewbit } from './harness.ts'
+import { Folder, failsCleanly, fewbit } from './harness.ts'
 import { floats, npz } from './numpy.ts'
 
 const work = new Folder()
@@ -47,7 +47,7 @@ describe('fewbit verify', () => {
     const { code, out } = await fewbit('verify', float, quantized, '--data', data, ...engines, '--intermediate')
     expect(code).toBe(0)
     expect(out).toMatch(/engines agree .* on 4 samples/)
-    expect(out).toMatch(/conv3 +Conv +equal/)
+    expect(out).toMatch(/conv3 +Conv +none/)
     const unknown = await fewbit('verify', float, quantized, '--data', data, '--engines', 'node-cpu,hamster')
     expect([unknown.code, unknown.err]).toEqual([2, expect.stringMatching(/ENGINE_UNKNOWN.*hamster/)])
   })
@@ -70,6 +70,34 @@ describe('fewbit compare', () => {
     expect((await fewbit('compare', float, quantized, '--data', data)).code).toBe(0)
     expect((await fewbit('compare', float, quantized, '--data', data, '--sqnr', '40')).code).toBe(3)
     expect((await fewbit('compare', float, quantized, '--data', data, '--sqnr', 'much')).code).toBe(2)
+  })
+})
+
+describe('verify, compare and speed on what they cannot take', () => {
+  const bad = (values: (i: number) => number) => npz({ x: floats([2, 4, 8, 8], values) })
+  beforeAll(() => {
+    work.put(
+      'nan.npz',
+      bad(() => Number.NaN),
+    )
+    work.put('shape.npz', npz({ x: floats([2, 4, 8, 7], (i) => i) }))
+    work.put('cut.onnx', serializeModel(plantedNetwork('quantized')).slice(0, 2000))
+  })
+
+  it.each(['verify', 'compare', 'speed'])('%s ends with one message', async (verb) => {
+    const other = work.at('cut.onnx')
+    await failsCleanly(work, 'DATA_NAN', 1, [verb, float, quantized, '--data', work.at('nan.npz')])
+    await failsCleanly(work, 'DATA_SHAPE', 1, [verb, float, quantized, '--data', work.at('shape.npz')])
+    await failsCleanly(work, 'ONNX_TRUNCATED', 1, [verb, float, other, '--data', data])
+  })
+
+  it('verify wants two engines, and two forms of one network', async () => {
+    await failsCleanly(work, 'VERIFY_ENGINES', 2, ['verify', float, quantized, '--data', data, '--engines', 'node-cpu'])
+    const other = plantedNetwork('quantized')
+    const [input] = other.graph.inputs
+    if (input) input.name = 'z'
+    work.put('other.onnx', serializeModel(other))
+    await failsCleanly(work, 'COMPARE_INPUTS', 1, ['verify', float, work.at('other.onnx'), '--data', data])
   })
 })
 

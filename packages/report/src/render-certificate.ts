@@ -84,7 +84,7 @@ function enginesTable({ engines, reference, fidelity }: Certificate): Markup {
 }
 
 const fidelityText = ({ sqnr, agreement: same }: Certificate['fidelity']): string =>
-  `${decibel(sqnr)} against float${same === undefined ? '' : `, the same class in ${percent(same, 1)}`}`
+  `${decibel(sqnr)} against float on the worst sample${same === undefined ? '' : `, the same class in ${percent(same, 0)} of the samples`}`
 
 function differenceText({ unit, differing, beyond, worst, elements, sqnr }: Difference): string {
   if (differing === 0) return `equal in all ${elements} elements`

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { type DataFlags, openData, positiveInteger, withDataFlags } from '../data-flags.ts'
 import { EXIT } from '../failure.ts'
-import { differenceText, layersText, partingText } from '../render/parting.ts'
+import { differenceText, layersText, partingText, worstLayers } from '../render/parting.ts'
 import { type ToleranceFlags, toleranceOf, withToleranceFlags } from './comparing.ts'
 
 interface Flags extends DataFlags, ToleranceFlags {
@@ -25,7 +25,7 @@ const body: CommandBody<[string, string, Flags]> = async (cx, first, second, fla
   })
   return {
     json: { models: [first, second], ...result },
-    text: render(result),
+    text: render(result, flags.intermediate === true),
     exitCode: result.verdict === 'parts' ? EXIT.floorMissed : EXIT.ok,
   }
 }
@@ -36,17 +36,28 @@ const VERDICTS = {
   parts: 'the models part',
 }
 
-function render(result: Comparison): string {
-  const { verdict, outputs, parting, layers, matched, synthetic, diagnostics } = result
+/** @param all whether every tensor was asked for. */
+function render(result: Comparison, all: boolean): string {
+  const { verdict, outputs, parting, matched, synthetic, diagnostics } = result
   return [
     `${VERDICTS[verdict]} on ${result.samples} samples of ${result.data}`,
-    `outputs: ${differenceText(outputs)}`,
+    `outputs: ${differenceText(outputs)}${result.samples > 1 && outputs.differing > 0 ? ' on the worst sample' : ''}`,
     `${matched.byName} tensors matched by name, ${matched.byStructure} by structure`,
     ...(parting ? ['', ...partingText(parting)] : []),
-    ...(layers.length > 0 && !(parting && layers.at(-1)?.value === parting.value) ? ['', ...layersText(layers)] : []),
+    ...nodesText(result, all),
     ...(synthetic ? ['the data are random numbers: real inputs may behave differently'] : []),
     ...diagnostics.map(formatDiagnostic),
   ].join('\n')
+}
+
+/** Nodes that are shown unasked. */
+const NAMED = 8
+
+function nodesText({ layers, parting, sample }: Comparison, all: boolean): string[] {
+  if (layers.length === 0 || (parting && !all)) return []
+  const title = all ? 'every tensor' : `the ${Math.min(NAMED, layers.length)} nodes that are furthest off`
+  const more = all || layers.length <= NAMED ? [] : [`--intermediate shows all ${layers.length}`]
+  return ['', `${title}, on sample "${sample}":`, ...layersText(all ? layers : worstLayers(layers, NAMED)), ...more]
 }
 
 export function compareCommand(program: Command, invocation: Invocation): void {

@@ -29,6 +29,7 @@ interface Opened {
   readonly sizes: string
   readonly session: Session
   readonly quantizers: ReadonlyMap<string, QuantParams>
+  readonly passed: ReadonlyMap<string, string>
 }
 
 class ExportedSession implements Session {
@@ -48,11 +49,14 @@ class ExportedSession implements Session {
   }
 
   async run(feeds: Feeds, wanted?: readonly string[]): Promise<Feeds> {
-    const { session, quantizers } = await this.#ready(feeds)
-    const outputs = await session.run(feeds, wanted)
-    return Object.fromEntries(
-      Object.entries(outputs).map(([name, tensor]) => [name, onGrid(tensor, quantizers.get(name))]),
-    )
+    const { session, quantizers, passed } = await this.#ready(feeds)
+    const isWanted = (name: string): boolean => wanted?.includes(name) ?? true
+    const given = [...passed].flatMap(([output, input]): [string, Tensor][] => {
+      const tensor = feeds[input]
+      return tensor && isWanted(output) ? [[output, tensor]] : []
+    })
+    const outputs = [...Object.entries(await session.run(feeds, wanted)), ...given]
+    return Object.fromEntries(outputs.map(([name, tensor]) => [name, onGrid(tensor, quantizers.get(name))]))
   }
 
   async release(): Promise<void> {
@@ -65,8 +69,8 @@ class ExportedSession implements Session {
     const sizes = JSON.stringify(Object.entries(feeds).map(([name, { dims }]) => [name, dims]))
     if (this.#opened?.sizes === sizes) return this.#opened
     await this.release()
-    const { message, quantizers } = await exportNetwork(this.#model, feeds, this.#form)
-    this.#opened = { sizes, session: await this.#host.load(message), quantizers }
+    const { message, ...ends } = await exportNetwork(this.#model, feeds, this.#form)
+    this.#opened = { sizes, session: await this.#host.load(message), ...ends }
     return this.#opened
   }
 }

@@ -16,6 +16,8 @@ import { encodeMessage } from '@fewbit/engine-web'
 export interface ExportedForm {
   readonly title: string
   readonly target: 'tflite' | 'ncnn' | 'mnn'
+  /** Layers quantize what they read, so that what is seen outside are real values. */
+  readonly quantizesReads?: true
 }
 
 /** What a program is handed that reads other files than ONNX. */
@@ -24,6 +26,8 @@ export interface ExportedNetwork {
   readonly message: Uint8Array
   /** Quantizers that the network has right before its outputs, by the name of the output. */
   readonly quantizers: ReadonlyMap<string, QuantParams>
+  /** Outputs that are inputs behind their quantizers, by name: they need no engine. */
+  readonly passed: ReadonlyMap<string, string>
 }
 
 type Axes = Readonly<Record<string, readonly number[]>>
@@ -36,17 +40,20 @@ export async function exportNetwork(model: Model, feeds: Feeds, form: ExportedFo
   const sized = withSizes(model, feeds)
   requireFloats(sized, form)
   const quantized = isQuantized(sized, defaultOps)
+  pairsFromNodes(sized)
+  const passed = takePassedInputs(sized)
   try {
     const cx = quantized ? quantizedContext(sized, form) : await floatContext(sized, form)
     const { inputs, outputs } = form.target === 'tflite' ? tfliteOrders(cx) : { inputs: {}, outputs: {} }
-    const files = artifactsOf(cx, form, quantized).map(fileOf)
+    const files = artifactsOf(form.quantizesReads ? withoutEnds(cx) : cx, form, quantized).map(fileOf)
     const head = {
       quantized,
       inputs: valuesOf(cx.model.graph.inputs, inputs),
       outputs: valuesOf(cx.model.graph.outputs, outputs),
       files: files.map(({ name, bytes }) => ({ name, bytes: bytes.length })),
     }
-    return { message: encodeMessage(head, joined(files.map(({ bytes }) => bytes))), quantizers: quantizersOf(cx) }
+    const message = encodeMessage(head, joined(files.map(({ bytes }) => bytes)))
+    return { message, quantizers: quantizersOf(cx, passed), passed }
   } catch (error) {
     throw error instanceof FewbitError ? cannotHold(error, form, quantized) : error
   }
@@ -70,10 +77,20 @@ function requireFloats({ graph }: Model, { title }: ExportedForm): void {
   })
 }
 
-/** Quantizers that a simulation writes as ordinary nodes are pairs again. */
+/** Takes outputs away that are graph inputs behind their quantizers, and says of which. */
+function takePassedInputs({ graph }: Model): Map<string, string> {
+  const passed = new Map<string, string>()
+  for (const output of [...graph.outputs]) {
+    const input = output.producer?.inputs[0]?.producer?.inputs[0]
+    if (output.producer?.opType !== 'DequantizeLinear' || !input || !graph.isInput(input)) continue
+    passed.set(output.name, input.name)
+    graph.outputs.splice(graph.outputs.indexOf(output), 1)
+  }
+  return passed
+}
+
 function quantizedContext(model: Model, { target }: ExportedForm): ExportContext {
   const table = findTarget(target)
-  pairsFromNodes(model)
   inferShapes(model, { ops: defaultOps })
   const imported = importQuantized(model, defaultOps, { target: table })
   return { name: 'network', target: table, ...imported }
@@ -84,6 +101,14 @@ async function floatContext(model: Model, { target }: ExportedForm): Promise<Exp
   const { float, plan } = await planModel(model, { engine: nodeEngine(), target })
   const nothing = { ...plan, nodes: [], tensors: [], diagnostics: [] }
   return { name: 'network', target: findTarget(target), model: float, plan: nothing, params: new Map() }
+}
+
+/** The plan without quantizers that no layer reads. */
+function withoutEnds(cx: ExportContext): ExportContext {
+  const tensors = cx.plan.tensors
+    .filter((tensor) => tensor.readers.length > 0)
+    .map(({ graphOutput: _, ...tensor }) => tensor)
+  return { ...cx, plan: { ...cx.plan, tensors } }
 }
 
 function artifactsOf(cx: ExportContext, { target }: ExportedForm, quantized: boolean): Artifact[] {
@@ -115,14 +140,16 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Rounding as the engine's quantizers do, which pairs cannot say. */
-function quantizersOf({ plan, params, target }: ExportContext): Map<string, QuantParams> {
-  const { rounding, reciprocal } = target
-  const behind = plan.tensors.filter((tensor) => tensor.graphOutput && tensor.role === 'activation')
+function quantizersOf(cx: ExportContext, passed: ReadonlyMap<string, string>): Map<string, QuantParams> {
+  const { rounding, reciprocal } = cx.target
+  const behind = cx.plan.tensors.filter((tensor) => tensor.role === 'activation')
   return new Map(
-    behind.flatMap(({ value, group }): [string, QuantParams][] => {
-      const found = params.get(group)
-      const spec = found && { ...found.spec, rounding, ...(reciprocal && { reciprocal }) }
-      return found && spec ? [[value, { ...found, spec }]] : []
+    behind.flatMap(({ value, group, graphOutput }): [string, QuantParams][] => {
+      const found = cx.params.get(group)
+      if (!found) return []
+      const params = { ...found, spec: { ...found.spec, rounding, ...(reciprocal && { reciprocal }) } }
+      const names = [...passed].flatMap(([output, input]) => (input === value ? [output] : []))
+      return [...(graphOutput ? [value] : []), ...names].map((name) => [name, params])
     }),
   )
 }

@@ -58,6 +58,10 @@ export const PYTHON_ENGINES = {
   openvino: hosted('OpenVINO on the processor', ['openvino_host.py']),
   litert: hosted('LiteRT with its own kernels', ['litert_host.py'], exported(LITERT)),
   'litert-xnnpack': hosted('LiteRT as it comes, with XNNPACK', ['litert_host.py', 'xnnpack'], exported(LITERT)),
-  ncnn: hosted('ncnn on the processor', ['ncnn_host.py'], exported({ title: 'ncnn', target: 'ncnn' })),
+  ncnn: hosted(
+    'ncnn on the processor',
+    ['ncnn_host.py'],
+    exported({ title: 'ncnn', target: 'ncnn', quantizesReads: true }),
+  ),
   mnn: hosted('MNN on the processor', ['mnn_host.py'], exported({ title: 'MNN', target: 'mnn' })),
 } satisfies Readonly<Record<string, EngineSource>>

@@ -27,8 +27,23 @@ export function layersText(layers: readonly LayerDifference[]): string[] {
   const rows = layers.map(({ node, opType, accumulated, alone }) => [
     node,
     opType,
-    differenceText(accumulated),
-    alone ? differenceText(alone) : '–',
+    ...differenceCells(accumulated),
+    alone ? noiseText(alone) : '–',
   ])
-  return [table(['node', 'operator', 'with all before it', 'on the same inputs'], rows)]
+  const head = ['node', 'operator', 'codes that differ', 'at most', 'SQNR', 'SQNR on the same inputs']
+  return [table(head, rows, ['left', 'left', 'right', 'right', 'right', 'right'])]
 }
+
+/** Nodes with the lowest SQNR, worst first. */
+export const worstLayers = (layers: readonly LayerDifference[], count: number): LayerDifference[] =>
+  [...layers].sort((a, b) => a.accumulated.sqnr - b.accumulated.sqnr).slice(0, count)
+
+function differenceCells(difference: Difference): string[] {
+  const { unit, differing, worst, elements } = difference
+  if (differing === 0) return ['none', '–', '–']
+  const noise = noiseText(difference)
+  if (unit === 'peak') return ['–', `${figure(worst)} of the peak`, noise]
+  return [percent(differing / elements, 2), `${figure(worst)} ${figure(worst) === '1' ? 'step' : 'steps'}`, noise]
+}
+
+const noiseText = ({ differing, sqnr }: Difference): string => (differing === 0 ? 'equal' : decibel(sqnr))

@@ -6,10 +6,11 @@ import { table } from './table.ts'
 /** The certificate in tables; `--json` has all of it. */
 export function renderVerification(certificate: Certificate): string {
   const { models, data, fidelity, engines, reference, verdict, diagnostics } = certificate
-  const agreement = fidelity.agreement === undefined ? '' : `, the same class in ${percent(fidelity.agreement, 1)}`
+  const agreement =
+    fidelity.agreement === undefined ? '' : `; the same class in ${percent(fidelity.agreement, 0)} of the samples`
   return [
     `engines ${verdict} on ${models.quantized.name}, on ${data.samples} samples of ${data.name}`,
-    `quantized against float on ${reference}: ${decibel(fidelity.sqnr)}${agreement}`,
+    `quantized against float on ${reference}: SQNR ${decibel(fidelity.sqnr)} on the worst sample${agreement}`,
     '',
     table(
       ['engine', 'version', 'float', 'quantized', 'per sample', 'outputs of the quantized network'],

@@ -1,3 +1,4 @@
+import { simulatedEnd } from '../integer/index.ts'
 import { asTensor, type Dim, graphValues, type Model, type Node, type Value } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { dequantizedName } from '../quant/index.ts'
@@ -57,9 +58,16 @@ export function isAbsorbed(value: Value, ops: OpRegistry): boolean {
   return hasTrait(reader, ops, 'fusable-activation')
 }
 
-/** In models of others: past QuantizeLinear and DequantizeLinear, if some reader takes the value through them. */
+/**
+ * In models of others: past QuantizeLinear and DequantizeLinear, or the nodes that simulate them, if some reader takes the value through them.
+ */
 export function seenByReaders(value: Value, ops: OpRegistry): Value {
-  const quantize = value.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === value)
+  const readers = value.consumers().filter((node) => node.inputs[0] === value)
+  for (const reader of readers) {
+    const end = simulatedEnd(reader)?.outputs[0]
+    if (end) return end
+  }
+  const quantize = readers.find((node) => hasTrait(node, ops, 'quantizer'))
   const codes = quantize?.outputs[0]
   const dequantize = codes?.consumers().find((node) => hasTrait(node, ops, 'quantizer') && node.inputs[0] === codes)
   return dequantize?.outputs[0] ?? value

@@ -1,5 +1,6 @@
 import { isInternalOnly } from '../../engine/index.ts'
-import { asTensor, type Model, type Node, type Value } from '../../ir/index.ts'
+import { simulatedEnd } from '../../integer/index.ts'
+import { asTensor, type Model, type Node, nodesLeadingTo, type Value } from '../../ir/index.ts'
 import type { OpRegistry } from '../../ops/index.ts'
 import { dtypeInfo, isFloat } from '../../util/index.ts'
 import { isAbsorbed, seenByReaders } from '../pairs.ts'
@@ -25,13 +26,14 @@ export interface Checkpoint {
  */
 export function checkpoints({ graph }: Model, ops: OpRegistry): Checkpoint[] {
   const constant = constantValues([...graph.nodes])
+  const simulated = simulatedQuantizers(graph)
   const ofInputs = graph.inputs.flatMap((value) => {
     const seen = seenByReaders(value, ops)
     const quantizer = value.consumers()[0]
     return seen === value || !quantizer ? [] : [checkpoint(value, seen, quantizer)]
   })
   const made = [...graph.nodes].flatMap((node) => {
-    if (ops.of(node)?.quant.traits?.includes('quantizer')) return []
+    if (simulated.has(node) || ops.of(node)?.quant.traits?.includes('quantizer')) return []
     return node.outputs.flatMap((value) => {
       if (!value || constant.has(value) || !isFloatTensor(value)) return []
       if (isAbsorbed(value, ops) && !graph.isOutput(value)) return []
@@ -39,6 +41,17 @@ export function checkpoints({ graph }: Model, ops: OpRegistry): Checkpoint[] {
     })
   })
   return [...ofInputs, ...made]
+}
+
+/** Nodes that together do what a quantizer does. */
+function simulatedQuantizers(graph: Model['graph']): Set<Node> {
+  return new Set(
+    [...graph.nodes].flatMap((head) => {
+      const end = simulatedEnd(head)?.outputs[0]
+      const [value] = head.inputs
+      return end && value ? nodesLeadingTo(graph, [end], new Set([value])) : []
+    }),
+  )
 }
 
 /** What a kernel computes before a checkpoint, first to last: the layer, where the checkpoint's node is an activation that it absorbs. */
@@ -58,7 +71,7 @@ function checkpoint(value: Value, seen: Value, node: Node): Checkpoint {
     seen,
     fed: value,
     ...(scale?.size === 1 && { step: scale.numbers()[0] as number }),
-    ...(codes !== undefined && { bits: dtypeInfo(codes).bits }),
+    ...(codes !== undefined && !isFloat(codes) && { bits: dtypeInfo(codes).bits }),
   }
 }
 

@@ -27,9 +27,7 @@ const FLOAT_BOUND = 1e-4
 export function differenceOf(reference: Tensor, candidate: Tensor, step?: number): Difference {
   const [r, c] = [reference.numbers(), candidate.numbers()]
   if (r.length !== c.length || reference.dims.length !== candidate.dims.length) return incomparable(r.length, step)
-  let peak = 0
-  for (const x of r) if (Math.abs(x) > peak) peak = Math.abs(x)
-  const scale = step ?? (peak || 1)
+  const scale = step ?? (peakOf(r) || 1)
   const [same, near] = step === undefined ? [0, FLOAT_BOUND] : [0.5, 1 + SLACK]
   let [differing, beyond, worst, signal, noise, sum] = [0, 0, 0, 0, 0, 0]
   for (let i = 0; i < r.length; i++) {
@@ -52,6 +50,15 @@ export function differenceOf(reference: Tensor, candidate: Tensor, step?: number
     offset: sum / scale / Math.max(1, r.length),
     sqnr: sqnrDb(signal, noise),
   }
+}
+
+function peakOf(values: ArrayLike<number>): number {
+  let peak = 0
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i] as number)
+    if (magnitude > peak) peak = magnitude
+  }
+  return peak
 }
 
 const incomparable = (elements: number, step: number | undefined): Difference => ({

@@ -28,6 +28,13 @@ export function pairsFromNodes(model: Model): void {
   }
 }
 
+/** Where a fake quantizer that is written as float nodes ends, if it begins with this one. */
+export function simulatedEnd(head: Node): Node | undefined {
+  const isHead = head.graph && head.domain === '' && (head.opType === 'Div' || head.opType === 'Mul')
+  const end = isHead ? endOfNodes(head) : undefined
+  return end && startsWith(head, end) ? end.dequantizer : undefined
+}
+
 /** The head divides by the scale that the end multiplies with. */
 function startsWith(head: Node, { scale }: Codes): boolean {
   const factor = head.inputs[1]?.constant

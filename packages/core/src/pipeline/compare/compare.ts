@@ -67,10 +67,11 @@ export async function compare(a: Model, b: Model, options: CompareOptions): Prom
   const probes = await probesOf(a, data, samples, options.signal)
   const feeds = probes.map((probe) => probe.feeds)
   const differences = await run.stage('compare outputs', async (progress) => {
-    const r = await runSide(reference, feeds, (done) => progress(done, 2 * feeds.length, 'the first model'))
+    const r = await runSide(reference, feeds, (done) => progress(done, 2 * feeds.length, 'samples of the first model'))
     const c = await runSide(candidate, feeds, (done) =>
-      progress(feeds.length + done, 2 * feeds.length, 'the second model'),
+      progress(feeds.length + done, 2 * feeds.length, 'samples of the second model'),
     )
+    progress(2 * feeds.length, 2 * feeds.length, `${feeds.length} samples`)
     return probes.map((probe, i) => outputDifference(outputs, probe, r[i] ?? {}, c[i] ?? {}))
   })
   const worst = worstOf(differences) as SampleDifference
@@ -117,7 +118,8 @@ export function sideOf(given: Model, run: Run): Side {
   return { model, engine: run.engine, load: loadOptionsFor(model, run) }
 }
 
-function requireSameInputs(a: Model, b: Model): void {
+/** @throws FewbitError COMPARE_INPUTS */
+export function requireSameInputs(a: Model, b: Model): void {
   const names = (model: Model) => modelInputs(model).map((input) => input.name)
   const [ours, theirs] = [names(a), names(b)]
   const other = theirs.find((name) => !ours.includes(name)) ?? ours.find((name) => !theirs.includes(name))

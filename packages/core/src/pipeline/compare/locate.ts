@@ -12,7 +12,7 @@ import type { Feeds, LoadOptions } from '../../engine/index.ts'
 import { integerEngine, SCHEMES } from '../../integer/index.ts'
 import type { Node, Tensor } from '../../ir/index.ts'
 import type { OpRegistry } from '../../ops/index.ts'
-import { must } from '../../util/index.ts'
+import { FewbitError, must } from '../../util/index.ts'
 import { explain } from './causes.ts'
 import { runSegment, type Side, valuesAt } from './side.ts'
 import type { Suspect } from './suspect.ts'
@@ -142,8 +142,17 @@ class Search {
     return runSegment(loaded(this.#reference, optimization), part, { ...this.#feeds, ...Object.fromEntries(taken) })
   }
 
-  /** Of the nodes that one kernel runs together, the first that parts, each without quantizers behind it. */
+  /** Of the nodes that one kernel runs together, the first that parts; the last one where an engine does not run them apart. */
   async #insideKernel(pair: MatchedPair): Promise<Node> {
+    return this.#apart(pair).catch((error) => {
+      this.#options.signal?.throwIfAborted()
+      if (error instanceof FewbitError) return pair.candidate.node
+      throw error
+    })
+  }
+
+  /** Each without quantizers behind it. */
+  async #apart(pair: MatchedPair): Promise<Node> {
     const inner = absorbedBy(pair.candidate, this.#options.ops)
     const theirs = absorbedBy(pair.reference, this.#options.ops)
     for (const [i, point] of inner.entries()) {

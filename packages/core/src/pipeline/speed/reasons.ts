@@ -24,6 +24,7 @@ export function slowReasons(ratio: number, engine: string, traces: Traces | unde
   if (/webgpu/.test(engine)) {
     return ['WebGPU has no integer kernels: quantizers run as further shaders around the same float kernels']
   }
+  if (/^integer/.test(engine)) return ['this engine shows what hardware computes, and not how fast']
   if (!traces) return ['this engine does not tell what its kernels take: trace the network with node-cpu']
   const found = [
     ...floatReason(traces.quantized),

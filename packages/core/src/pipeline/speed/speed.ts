@@ -1,6 +1,7 @@
-import { batches, type Dataset, type Feeds, type LoadOptions, modelInputs } from '../../engine/index.ts'
+import type { Dataset, Feeds, LoadOptions } from '../../engine/index.ts'
 import type { Model } from '../../ir/index.ts'
-import { type Diagnostic, FewbitError, problem } from '../../util/index.ts'
+import { type Diagnostic, FewbitError, must, problem } from '../../util/index.ts'
+import { probesOf } from '../compare/outputs.ts'
 import { loadOptionsFor } from '../execution.ts'
 import { Run, type RunOptions } from '../run.ts'
 import type { VerifiedEngine } from '../verify/index.ts'
@@ -59,7 +60,8 @@ const BUDGET = 0.5
 export async function speed(float: Model, quantized: Model, options: SpeedOptions): Promise<Speed> {
   const run = new Run(options)
   if (options.engines.length === 0) throw noEngines()
-  const { id, feeds } = await firstSample(float, options.data)
+  const [first] = await probesOf(float, options.data, 1, options.signal)
+  const { id, feeds } = must(first, 'sample')
   const engines: EngineSpeed[] = []
   for (const engine of options.engines) {
     engines.push(
@@ -99,13 +101,6 @@ async function onEngine(
     if (!(error instanceof FewbitError)) throw error
     return { ...about, reasons: [], failure: error.diagnostics[0]?.message ?? error.message }
   }
-}
-
-async function firstSample(model: Model, data: Dataset): Promise<{ id: string; feeds: Feeds }> {
-  for await (const { feeds, samples } of batches(data, modelInputs(model), { limit: 1 })) {
-    return { id: samples[0]?.id ?? '', feeds }
-  }
-  return { id: '', feeds: {} }
 }
 
 const noEngines = () =>

@@ -2,7 +2,7 @@ import { argmax, checkpoints, mergeDifferences, type Tolerance } from '../../ana
 import type { Dataset, Engine, Feeds, LoadOptions } from '../../engine/index.ts'
 import { type Model, serializeModel } from '../../ir/index.ts'
 import { digest, FewbitError, problem } from '../../util/index.ts'
-import { sideOf } from '../compare/compare.ts'
+import { requireSameInputs, sideOf } from '../compare/compare.ts'
 import { locate } from '../compare/locate.ts'
 import {
   isSame,
@@ -46,26 +46,35 @@ const SAMPLES = 8
 /**
  * Runs a float and its quantized network on several engines, and says whether they agree; where they do not, which node is the first that makes
  * something else of the same tensors, and why, if the cause is a known one.
- * @throws FewbitError VERIFY_ENGINES without two engines to compare; what the reference throws; DATA_*.
+ * @throws FewbitError VERIFY_ENGINES without two engines to compare; COMPARE_* for models that are not two forms of one network; what the reference throws; DATA_*.
  */
 export async function verify(float: Model, quantized: Model, options: VerifyOptions): Promise<Certificate> {
   const run = new Run(options)
   const [reference, ...others] = options.engines
   if (!reference || others.length === 0) throw tooFewEngines(reference)
   const data = digested(options.data)
+  requireSameInputs(float, quantized)
+  pairOutputs(float, quantized)
   const probes = await probesOf(float, data, options.samples ?? SAMPLES, options.signal)
+  const tellSamples = (progress: ProgressCallback) =>
+    progress(probes.length, probes.length, `${probes.length} samples of both networks`)
   const job = (model: Model, kind: Kind) => new Job(sideOf(model, run), reference, kind, probes, options, run)
   const jobs = { float: job(float, 'float'), quantized: job(quantized, 'quantized') }
   await run.stage(`run on ${reference.name}`, async (progress) => {
     await jobs.float.runReference(progress)
     await jobs.quantized.runReference(progress)
+    tellSamples(progress)
   })
   const engines: EngineOutcome[] = []
   for (const each of others) {
-    const outcome = await run.stage(`run on ${each.name}`, async (progress) => ({
-      float: await jobs.float.outcome(each, progress),
-      quantized: await jobs.quantized.outcome(each, progress),
-    }))
+    const outcome = await run.stage(`run on ${each.name}`, async (progress) => {
+      const outcomes = {
+        float: await jobs.float.outcome(each, progress),
+        quantized: await jobs.quantized.outcome(each, progress),
+      }
+      tellSamples(progress)
+      return outcomes
+    })
     engines.push({ name: each.name, library: each.engine.name, version: each.engine.version, ...outcome })
   }
   const first = { name: reference.name, library: reference.engine.name, version: reference.engine.version }
@@ -210,6 +219,10 @@ function failureOf(error: FewbitError): NonNullable<Outcome['failure']> {
   return { code: error.code, message, ...cause }
 }
 
+/** Of one sample: one score for each class, perhaps with axes of one element behind them. */
+const areScores = ([batch, classes = 1, ...others]: readonly number[]): boolean =>
+  batch === 1 && classes > 1 && others.every((size) => size === 1)
+
 function fidelity(float: Job, quantized: Job, probes: readonly Probe[]): Certificate['fidelity'] {
   const pairs = pairOutputs(float.model, quantized.model)
   const samples = probes.map((probe, i) =>
@@ -219,7 +232,7 @@ function fidelity(float: Job, quantized: Job, probes: readonly Probe[]): Certifi
   const [first] = pairs
   const classes = float.outputs.map((outputs, i) => {
     const [r, c] = [outputs[first?.reference.name ?? ''], quantized.outputs[i]?.[first?.candidate.name ?? '']]
-    return r && c && r.dims.length === 2 && r.dims[0] === 1 ? argmax(r.numbers()) === argmax(c.numbers()) : undefined
+    return r && c && areScores(r.dims) ? argmax(r.numbers()) === argmax(c.numbers()) : undefined
   })
   if (classes.some((same) => same === undefined)) return { sqnr }
   return { sqnr, agreement: classes.filter(Boolean).length / classes.length }
