@@ -50,7 +50,7 @@ async function measure(request: CellRequest): Promise<Partial<QatCell>> {
   const { edgeBits, batchNorm, calibrationSamples } = recipe
   const options = {
     ...run.options,
-    ...trainingOf(recipe),
+    ...trainingOf(recipe, network),
     data: data.data.asDataset(),
     ...(data.evaluation && { evaluation: { data: data.evaluation.asDataset(), ...(metrics && { metrics }) } }),
     quantization: {

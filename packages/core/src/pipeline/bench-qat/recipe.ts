@@ -1,5 +1,6 @@
+import type { Model } from '../../ir/index.ts'
 import type { BatchNormName } from '../../qat/index.ts'
-import { cosineDecay, crossEntropy, sgd } from '../../training/index.ts'
+import { cosineDecay, distillation, sgd } from '../../training/index.ts'
 import type { TrainQatOptions } from '../train/index.ts'
 
 /** How every cell of a benchmark is trained: the same for all. JSON. */
@@ -11,7 +12,8 @@ export interface QatBenchRecipe {
   readonly warmup: number
   readonly momentum: number
   readonly weightDecay: number
-  readonly labelSmoothing: number
+  /** Of the distillation from the float network (arXiv:1503.02531): labels would first teach another confidence than it has. */
+  readonly temperature: number
   /** Of first and last layer, whatever the target does. */
   readonly edgeBits: number
   readonly batchNorm: BatchNormName
@@ -20,16 +22,20 @@ export interface QatBenchRecipe {
 }
 
 export const QAT_BENCH_RECIPE: QatBenchRecipe = {
-  ...{ steps: 100, batchSize: 64, lr: 0.01, warmup: 0.1, momentum: 0.9, weightDecay: 1e-4, labelSmoothing: 0.1 },
+  ...{ steps: 150, batchSize: 64, lr: 0.01, warmup: 0.1, momentum: 0.9, weightDecay: 1e-4, temperature: 4 },
   ...{ edgeBits: 8, batchNorm: 'fold-torch', calibrationSamples: 128, seed: 1 },
 }
 
-/** The recipe in the terms of `trainQat`. */
-export function trainingOf(recipe: QatBenchRecipe): Omit<TrainQatOptions, 'engine' | 'data' | 'quantization'> {
-  const { steps, batchSize, lr, warmup, momentum, weightDecay, labelSmoothing, seed } = recipe
+/** The recipe in the terms of `trainQat`. @param teacher the float network. */
+export function trainingOf(
+  recipe: QatBenchRecipe,
+  teacher: Model,
+): Omit<TrainQatOptions, 'engine' | 'data' | 'quantization'> {
+  const { steps, batchSize, lr, warmup, momentum, weightDecay, temperature, seed } = recipe
   return {
     ...{ epochs: steps, maxSteps: steps, batchSize, lr, seed },
-    loss: crossEntropy({ labelSmoothing }),
+    teacher,
+    loss: distillation({ temperature }),
     optimizer: sgd({ momentum, nesterov: true, weightDecay }),
     schedule: cosineDecay({ warmup }),
   }
