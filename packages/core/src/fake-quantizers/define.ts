@@ -76,10 +76,10 @@ export interface FakeQuantizer<O extends object = object> {
   readonly roles: readonly QuantizerRole[]
   /** Name of the fake-quantizer for the roles that this one has not; default `lsq`. */
   readonly partner?: string
-  /** Name of the observer whose range its parameters should begin with; default the run's own. */
-  readonly observer?: string
-  /** The same where ranges have a zero point; default `observer`. */
-  readonly affineObserver?: string
+  /** Name of the observer whose ranges the scales of weights should begin with; default the run's own. Activations begin with the run's. */
+  readonly weightObserver?: string
+  /** The same where weights have a zero point; default `weightObserver`. */
+  readonly affineWeightObserver?: string
   /** Quantizes to the levels of the spec's format, where others need evenly spaced integers. */
   readonly levels?: true
   /** Every operator that `init` may call. */

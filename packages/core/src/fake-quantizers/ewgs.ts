@@ -45,8 +45,8 @@ export const ewgs: FakeQuantizer<EwgsOptions> = {
     ...learnedStepOptions('unrounded', false),
   },
   roles: ['weight', 'activation'],
-  observer: 'lsq',
-  affineObserver: 'mse',
+  weightObserver: 'lsq',
+  affineWeightObserver: 'mse',
   ops: EWGS_OPS,
   obstacle: realScaleObstacle,
   init(cx, { delta, mask, gradientScale, learnZeroPoint, scale }) {

@@ -17,7 +17,7 @@ export const lsqPlus: FakeQuantizer<LearnedStepOptions> = {
   source: 'Bhalgat et al. 2020, arXiv:2004.09576',
   options: learnedStepOptions('unrounded', true),
   roles: ['weight', 'activation'],
-  observer: 'lsq-plus',
+  weightObserver: 'lsq-plus',
   ops: UNIFORM_OPS,
   obstacle: realScaleObstacle,
   init: (cx, { mask, gradientScale, learnZeroPoint, scale }) =>

@@ -16,9 +16,9 @@ export const lsq: FakeQuantizer<LearnedStepOptions> = {
   source: 'Esser et al. 2020, arXiv:1902.08153',
   options: learnedStepOptions('unrounded', false),
   roles: ['weight', 'activation'],
-  observer: 'lsq',
+  weightObserver: 'lsq',
   // LSQ's scale is that of a grid about zero. With the zero point at the minimum the short range would end below zero, and nothing positive be left.
-  affineObserver: 'mse',
+  affineWeightObserver: 'mse',
   ops: UNIFORM_OPS,
   obstacle: realScaleObstacle,
   init: (cx, { mask, gradientScale, learnZeroPoint, scale }) =>

@@ -26,7 +26,7 @@ import { settingsOf } from '../settings.ts'
 import { type CalibratedNetwork, planAndCalibrate } from './calibrate-qat.ts'
 import { withPreset } from './presets.ts'
 import { contextOf } from './qat-context.ts'
-import { choicesOf, observerFor, type PrepareQatOptions, refuseForeign, refuseObstacles } from './qat-options.ts'
+import { choicesOf, type PrepareQatOptions, refuseForeign, refuseObstacles, weightObserverFor } from './qat-options.ts'
 
 export interface PrepareQatResult extends QFloat {
   readonly diagnostics: readonly Diagnostic[]
@@ -99,9 +99,10 @@ function requestOf(options: PrepareQatOptions, run: Run): Request {
     { ...(fakeQuantizer ? { fakeQuantizer } : {}), ...(weightQuantizer ? { weightQuantizer } : {}) },
     known,
   )
-  const { activations, weights } = targetOf(settingsOf(plain, run), run)
-  const { observer = observerFor(choices.activation, activations, known) ?? 'mse', ...calibration } = plain.calibration
-  const weightObserver = plain.weightObserver ?? observerFor(choices.weight, weights, known) ?? 'minmax'
+  const { weights } = targetOf(settingsOf(plain, run), run)
+  // Papers begin with their own estimate of the range (LSQ: 2·mean|x|/√q). Measured on w4a4 the smallest squared error begins 12 to 40 points higher.
+  const { observer = 'mse', ...calibration } = plain.calibration
+  const weightObserver = plain.weightObserver ?? weightObserverFor(choices.weight, weights, known) ?? 'minmax'
   const given = { ...plain, weightObserver, calibration: { ...calibration, observer } }
   const settings = settingsOf(given, run)
   const target = targetOf(settings, run)

@@ -88,14 +88,14 @@ function chosenOf(request: QuantizerRequest, known: FakeQuantizers): ChosenFakeQ
 
 const choiceOf = ({ quantizer, options }: ChosenFakeQuantizer): QuantizerChoice => ({ name: quantizer.name, options })
 
-/** The observer that the fake-quantizers of a role want to begin with. */
-export function observerFor(
+/** The observer that the fake-quantizers of weights want to begin with. */
+export function weightObserverFor(
   { name }: QuantizerChoice,
   { symmetric }: { readonly symmetric: boolean },
   known: FakeQuantizers,
 ): string | undefined {
-  const { observer, affineObserver } = chosenOf(name, known).quantizer
-  return symmetric ? observer : (affineObserver ?? observer)
+  const { weightObserver, affineWeightObserver } = chosenOf(name, known).quantizer
+  return symmetric ? weightObserver : (affineWeightObserver ?? weightObserver)
 }
 
 /** @throws FewbitError QAT_OBSTACLE for each reason why a fake-quantizer cannot stand for what is planned. */
