@@ -1,6 +1,6 @@
 // Quantization-aware training by each method under the rules of each backend: accuracy of the network that was trained, and of the one that is deployed.
 //   npm run bench:qat:float  first: the float network
-//   npm run bench:qat [-- --scheme w4a4 --algorithms lsq,pact --targets academic,tensorrt --steps 150 --lr 0.01 --model float.onnx]
+//   npm run bench:qat [-- --scheme w4a4 --algorithms lsq,pact --targets academic,tensorrt --steps 150 --lr 0.004 --model float.onnx]
 // Cells are added to bench/results/qat-SCHEME.json, or to the --file given, one by one; those that are there already are not measured again.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const { values: args } = parseArgs({
     algorithms: { type: 'string', default: BENCH_ALGORITHMS.join() },
     targets: { type: 'string', default: BENCH_TARGETS.join() },
     steps: { type: 'string', default: '150' },
-    lr: { type: 'string', default: '0.01' },
+    lr: { type: 'string', default: '0.004' },
     samples: { type: 'string', default: '1000' },
     threads: { type: 'string' },
     file: { type: 'string' },

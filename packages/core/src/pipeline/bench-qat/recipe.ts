@@ -14,6 +14,7 @@ export interface QatBenchRecipe {
   readonly weightDecay: number
   /** Of the distillation from the float network (arXiv:1503.02531): labels would first teach another confidence than it has. */
   readonly temperature: number
+  readonly clipNorm: number
   /** Of first and last layer, whatever the target does. */
   readonly edgeBits: number
   readonly batchNorm: BatchNormName
@@ -22,7 +23,16 @@ export interface QatBenchRecipe {
 }
 
 export const QAT_BENCH_RECIPE: QatBenchRecipe = {
-  ...{ steps: 150, batchSize: 64, lr: 0.01, warmup: 0.1, momentum: 0.9, weightDecay: 1e-4, temperature: 4 },
+  ...{
+    steps: 150,
+    batchSize: 64,
+    lr: 0.004,
+    clipNorm: 1,
+    warmup: 0.1,
+    momentum: 0.9,
+    weightDecay: 1e-4,
+    temperature: 4,
+  },
   ...{ edgeBits: 8, batchNorm: 'fold-torch', calibrationSamples: 128, seed: 1 },
 }
 
@@ -31,9 +41,9 @@ export function trainingOf(
   recipe: QatBenchRecipe,
   teacher: Model,
 ): Omit<TrainQatOptions, 'engine' | 'data' | 'quantization'> {
-  const { steps, batchSize, lr, warmup, momentum, weightDecay, temperature, seed } = recipe
+  const { steps, batchSize, lr, clipNorm, warmup, momentum, weightDecay, temperature, seed } = recipe
   return {
-    ...{ epochs: steps, maxSteps: steps, batchSize, lr, seed },
+    ...{ epochs: steps, maxSteps: steps, batchSize, lr, clipNorm, seed },
     teacher,
     loss: distillation({ temperature }),
     optimizer: sgd({ momentum, nesterov: true, weightDecay }),
