@@ -142,7 +142,8 @@ describe('layers that sum products', () => {
           expect({ [kind]: await valuesOf(netOf(c), scheme, pooled) }).toEqual({ [kind]: want })
         })
         await fc.assert(property, { numRuns: 8, seed: 91 })
-        if (compared > before.compared && kind !== 'MaxPool')
+        // MegEngine rounds twice in float32, for which there is no rule outside of JavaScript.
+        if (compared > before.compared && kind !== 'MaxPool' && scheme !== 'megengine')
           expect({ [kind]: watched.runs() > before.runs }).toEqual({ [kind]: true })
       }
       expect(compared).toBeGreaterThan(10)

@@ -33,7 +33,7 @@ describe.skipIf(!isBuilt)('the program as a process (needs npm run build)', () =
     ).outcome
     expect(code).toBe(0)
     expect(out).toMatch(/^sqnr +exact$/m)
-    expect(err).toMatch(/^evaluate: .* 16 done\n$/m)
+    expect(err).toMatch(/^evaluate: .* m?s, sqnr exact, cosine 1\.0+\n$/m)
   })
 
   it('exits with 0, 1 and 2 for success, errors and usage', async () => {

@@ -100,7 +100,9 @@ describe('tflite', () => {
     }))
     const float32 = (t: TfTensor) =>
       t.quantization ? { ...t, quantization: { ...t.quantization, scale: t.quantization.scale.map(Math.fround) } } : t
-    expect(read).toEqual({ ...graph, tensors: graph?.tensors.map(float32), operators: filled })
+    // For those who feed the file; it does not hold them.
+    const { orders: _, ...stored } = graph ?? {}
+    expect(read).toEqual({ ...stored, tensors: graph?.tensors.map(float32), operators: filled })
   })
 
   const small = `float32[4,4,3,3] w = {${numbersLike(144)}}, float32[4,1,3,3] d = {${numbersLike(36)}}, float32[4] b = {0.5, -1, 0, 2}`
