@@ -2,10 +2,13 @@ import {
   type Model,
   profileTrain as profileTrainOn,
   profileTrainQat as profileTrainQatOn,
+  type QFloat,
+  type TrainedQFloat,
   type TrainOptions,
   type TrainProfile,
   type TrainQatOptions,
   type TrainQatResult,
+  type TrainQFloatOptions,
   type TrainResult,
   train as trainOn,
   trainQat as trainQatOn,
@@ -44,12 +47,8 @@ const COURSE = {
   extensions: true,
 } satisfies OptionNames<Omit<TrainOptions, 'batchNorm' | 'fromScratch'>>
 const TRAIN = { ...COURSE, batchNorm: true, fromScratch: true } satisfies OptionNames<TrainOptions>
-const TRAIN_QAT = {
-  ...COURSE,
-  quantization: true,
-  oscillation: true,
-  reestimateBatches: true,
-} satisfies OptionNames<TrainQatOptions>
+const TRAIN_QFLOAT = { ...COURSE, oscillation: true, reestimateBatches: true } satisfies OptionNames<TrainQFloatOptions>
+const TRAIN_QAT = { ...TRAIN_QFLOAT, quantization: true } satisfies OptionNames<TrainQatOptions>
 const EVALUATION = { data: true, samples: true, metrics: true } satisfies OptionNames<
   NonNullable<TrainOptions['evaluation']>
 >
@@ -62,10 +61,21 @@ function checkEvaluation({ evaluation }: Pick<TrainOptions, 'evaluation'>): void
  * Trains a float network, from wherever its weights stand: random ones of the zoo, or trained ones. The given model is not changed.
  * @throws FewbitError OPTION_UNKNOWN; TRAIN_* where network, data and options do not fit, or the loss is no number any more; DATA_*.
  */
-export async function train(model: Model, options: OnNode<TrainOptions>): Promise<TrainResult> {
-  checkOptions(options, TRAIN)
+export function train(model: Model, options: OnNode<TrainOptions>): Promise<TrainResult>
+/**
+ * Trains a network with fake-quantizers, from `prepareQat` or a file that `readQFloat` has read. `convertQat` takes the result.
+ * @throws FewbitError as for float networks.
+ */
+export function train(qfloat: QFloat, options: OnNode<TrainQFloatOptions>): Promise<TrainedQFloat>
+export async function train(
+  network: Model | QFloat,
+  options: OnNode<TrainOptions> | OnNode<TrainQFloatOptions>,
+): Promise<TrainResult | TrainedQFloat> {
+  const isQFloat = 'record' in network
+  checkOptions(options, isQFloat ? TRAIN_QFLOAT : TRAIN)
   checkEvaluation(options)
-  return trainOn(model, { ...options, engine: options.engine ?? nodeEngine() })
+  const onNode = { ...options, engine: options.engine ?? nodeEngine() }
+  return isQFloat ? trainOn(network, onNode) : trainOn(network, onNode)
 }
 
 /**

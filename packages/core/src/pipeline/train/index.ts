@@ -2,9 +2,11 @@ export type { OscillatingWeight, OscillationReport } from './oscillation-report.
 export type { StepProfile, StepTrace } from './profile-subject.ts'
 export * from './profile-train.ts'
 export * from './restore-norms.ts'
-export { type TrainResult, train } from './train.ts'
+export { type TrainQFloatOptions, type TrainResult, train } from './train.ts'
 export * from './train-options.ts'
 export {
+  type QFloatReport,
+  type TrainedQFloat,
   type TrainQatOptions,
   type TrainQatResult,
   type TrainQuantization,

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { readModel, serializeModel } from '../../ir/index.ts'
 import { must } from '../../util/index.ts'
 import { evaluate } from '../evaluate.ts'
+import { convertQat } from '../qat/convert-qat.ts'
+import { prepareQat } from '../qat/prepare-qat.ts'
 import { network, pictures } from './small-task.fixture.ts'
 import { train } from './train.ts'
 import { type TrainQatOptions, trainQat } from './train-qat.ts'
@@ -40,6 +42,23 @@ describe('trainQat', () => {
       const { settings } = JSON.parse(metadata.get('fewbit.training') ?? '{}')
       expect(settings).toMatchObject({ target: 'academic', scheme: 'w2a4', lr: 0.05, batchNorm: 'fold-torch' })
     }
+  })
+
+  it('is what preparing, training and converting are one by one', async () => {
+    const { model } = await float
+    const { quantization, ...course } = options()
+    const whole = await trainQat(model, options())
+    const calibration = { ...must(quantization, 'quantization').calibration, data: pictures(300, 1) }
+    const qfloat = await prepareQat(model, { engine, ...quantization, calibration })
+    const trained = await train(qfloat, course)
+    expect(trained.report.after).toBeDefined()
+    expect(trained.report.history.at(-1)?.metrics?.top1).toBeGreaterThan(trained.report.before?.top1 ?? 100)
+    const { model: converted } = await convertQat(trained, { engine })
+    const scores = await evaluate(converted, { engine, data: test })
+    expect(scores.metrics.top1).toBe(trained.report.after?.top1)
+    expect(trained.report.after?.top1).toBeCloseTo(whole.report.after?.top1 ?? 0, -1)
+    // A file with fake-quantizers is no float network.
+    await expect(train(qfloat.model, { ...course })).rejects.toThrow(/QAT_PREPARED/)
   })
 
   it('goes on from a file with fake-quantizers, and after a kill, to the last bit', async () => {

@@ -48,17 +48,26 @@ export interface TrainQatOptions extends Omit<TrainOptions, 'batchNorm' | 'fromS
 /** Scores on evaluation data, by metric. */
 type Scores = Readonly<Record<string, number>>
 
+export interface QFloatReport extends TrainReport {
+  readonly oscillation?: OscillationReport
+  /** How many vectors of BatchNormalization's statistics were taken anew. */
+  readonly reestimated?: number
+}
+
+/** A trained network with fake-quantizers: what `convertQat` takes, and from which training may go on. */
+export interface TrainedQFloat extends QFloat {
+  readonly report: QFloatReport
+  readonly diagnostics: readonly Diagnostic[]
+}
+
 export interface TrainQatResult extends ConvertQatResult {
   /** The float network with trained weights and fake-quantizers, from which training may go on. */
   readonly qfloat: QFloat
-  readonly report: TrainReport & {
+  readonly report: QFloatReport & {
     /** Of the float network that was prepared. */
     readonly float?: Scores
     /** Of the quantized network, run as its backend runs it. */
     readonly quantized?: Scores
-    readonly oscillation?: OscillationReport
-    /** How many vectors of BatchNormalization's statistics were taken anew. */
-    readonly reestimated?: number
   }
 }
 
@@ -81,33 +90,53 @@ export async function trainQat(model: Model, options: TrainQatOptions): Promise<
   return { ...result, report: { ...result.report, ...(float && { float }) } }
 }
 
-/** The same on data that are read already, without scores of the float network. */
+/** Trains a network with fake-quantizers from where it stands, and leaves converting to `convertQat`. */
+export async function trainQFloat({ model }: QFloat, options: TrainQatOptions): Promise<TrainedQFloat> {
+  const run = new Run(options)
+  const data = await readRunData(model, options, run)
+  const prepared = await preparedSubject(model, data, options, run)
+  const { qfloat, report } = await trained(prepared, data, options, run)
+  return { ...qfloat, report, diagnostics: run.diagnostics.list }
+}
+
+/** `trainQat` on data that are read already, without scores of the float network. */
 export async function trainQatOn(
   model: Model,
   data: RunData,
   options: TrainQatOptions,
   run: Run,
 ): Promise<TrainQatResult> {
-  const { qfloat, subject, settings, diagnostics } = await preparedSubject(model, data, options, run)
-  const watched = oscillationOf(options)
-  const { state, inner, report } = await trainSubject(subject, data, settings, options, run)
-  const found = await reestimated(withTrained(qfloat, state), data, { settings, options, run })
-  const trained = found.qfloat
-  stampTraining(trained.model, report.recipe)
+  const prepared = await preparedSubject(model, data, options, run)
+  const { qfloat, report } = await trained(prepared, data, options, run)
   const compared = (data.evaluation ?? data.data).asDataset(COMPARED_SAMPLES)
-  const converted = await convertQat(trained, { ...run.shared, data: compared, samples: COMPARED_SAMPLES })
+  const converted = await convertQat(qfloat, { ...run.shared, data: compared, samples: COMPARED_SAMPLES })
   stampTraining(converted.model, report.recipe)
   const quantized = await scoresOf(converted.model, data.evaluation, options, run)
   return {
     ...converted,
-    qfloat: trained,
+    qfloat,
+    report: { ...report, ...(quantized && { quantized }) },
+    diagnostics: [...prepared.diagnostics, ...run.diagnostics.list, ...converted.diagnostics],
+  }
+}
+
+async function trained(
+  { qfloat, subject, settings }: PreparedSubject,
+  data: RunData,
+  options: TrainQatOptions,
+  run: Run,
+): Promise<{ readonly qfloat: QFloat; readonly report: QFloatReport }> {
+  const watched = oscillationOf(options)
+  const { state, inner, report } = await trainSubject(subject, data, settings, options, run)
+  const found = await reestimated(withTrained(qfloat, state), data, { settings, options, run })
+  stampTraining(found.qfloat.model, report.recipe)
+  return {
+    qfloat: found.qfloat,
     report: {
       ...report,
-      ...(quantized && { quantized }),
       ...(watched && { oscillation: oscillationReport(watched.mode, subject.watched, inner) }),
       ...(found.changed > 0 && { reestimated: found.changed, ...(found.after && { after: found.after }) }),
     },
-    diagnostics: [...diagnostics, ...run.diagnostics.list, ...converted.diagnostics],
   }
 }
 

@@ -8,7 +8,7 @@ import type { CheckpointMemory } from '../checkpoint-memory.ts'
 import { evaluate } from '../evaluate.ts'
 import { optimize } from '../optimize.ts'
 import { network, pictures } from './small-task.fixture.ts'
-import { train } from './train.ts'
+import { type TrainResult, train } from './train.ts'
 import type { TrainOptions } from './train-options.ts'
 
 const engine = nodeEngine({ threads: 1 })
@@ -58,8 +58,8 @@ const manyOptions = (): TrainOptions => ({
   earlyStop: { patience: 5 },
 })
 
-let once: ReturnType<typeof train> | undefined
-function unstopped(): ReturnType<typeof train> {
+let once: Promise<TrainResult> | undefined
+function unstopped(): Promise<TrainResult> {
   once ??= train(network(), manyOptions())
   return once
 }

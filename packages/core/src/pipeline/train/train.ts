@@ -1,16 +1,21 @@
 import type { Model } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
+import { isQFloat, type QFloat } from '../../qat/index.ts'
 import { bareLayers, trainable, withState } from '../../training/index.ts'
-import type { Diagnostic } from '../../util/index.ts'
+import { type Diagnostic, problem } from '../../util/index.ts'
 import { Run } from '../run.ts'
 import { restoreNorms } from './restore-norms.ts'
 import { type RunData, readRunData } from './run-data.ts'
 import { settingsFor } from './settings.ts'
 import type { Subject } from './subject.ts'
 import type { TrainOptions } from './train-options.ts'
+import { type TrainedQFloat, type TrainQatOptions, trainQFloat } from './train-qat.ts'
 import { stampTraining } from './train-recipe.ts'
 import type { TrainReport } from './train-report.ts'
 import { lookAtData, trainSubject } from './train-subject.ts'
+
+/** How a network is quantized is decided. */
+export type TrainQFloatOptions = Omit<TrainQatOptions, 'quantization'>
 
 export interface TrainResult {
   /** The float network with trained weights, in the form in which it was given; with normalizations that were put back. */
@@ -24,7 +29,18 @@ export interface TrainResult {
  * @throws FewbitError TRAIN_* where network, data and options do not fit, or the loss is no number any more; DATA_*; the signal's reason
  * when aborted, after a checkpoint was kept.
  */
-export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
+export function train(model: Model, options: TrainOptions): Promise<TrainResult>
+/** Trains a network with fake-quantizers, from `prepareQat` or a file that `readQFloat` has read; `convertQat` takes the result. */
+export function train(qfloat: QFloat, options: TrainQFloatOptions): Promise<TrainedQFloat>
+export function train(
+  network: Model | QFloat,
+  options: TrainOptions | TrainQFloatOptions,
+): Promise<TrainResult | TrainedQFloat> {
+  return 'record' in network ? trainQFloat(network, options) : trainFloat(network, options)
+}
+
+async function trainFloat(model: Model, options: TrainOptions): Promise<TrainResult> {
+  if (isQFloat(model)) throw notFloat()
   const run = new Run(options)
   const { subject, data } = await floatTask(model, options, run)
   const settings = settingsFor('tune', { model, trainable: subject.trainable }, data.data, options, run.diagnostics)
@@ -34,6 +50,11 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   stampTraining(trained, report.recipe)
   return { model: trained, report, diagnostics: run.diagnostics.list }
 }
+
+const notFloat = (): Error =>
+  problem('QAT_PREPARED', 'the network has fake-quantizers, and float training knows nothing of them', {
+    fix: 'train(readQFloat(model), …), or trainQat(model, …), which also converts it',
+  })
 
 /** Samples whose moments normalizations get that are put back. */
 const NORM_SAMPLES = 512
