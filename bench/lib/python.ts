@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** A Python environment of its own, in a folder that git ignores. */
 export interface PythonEnv {
   readonly folder: string
-  /** What pip installs, such as `numpy==2.4.6`. */
+  /** What pip installs, with versions: `numpy==2.4.6`. */
   readonly packages: readonly string[]
   /** Names a module whose import shows that the environment is complete. */
   readonly module: string
@@ -28,7 +28,9 @@ export function ensurePython(env: PythonEnv): string | undefined {
   if (made.error || made.status !== 0) return `${command} -m venv failed: ${lastLine(made)}`
   const failure = install(env, env.packages) ?? install(env, env.alone ?? [], '--no-deps')
   if (failure !== undefined) return failure
-  return works(env) ? undefined : `${env.module} cannot be imported from ${env.packages.join(', ')}`
+  return works(env)
+    ? undefined
+    : `${env.module} cannot be imported from ${env.packages.join(', ')}, or a package is there in another version`
 }
 
 function install(env: PythonEnv, packages: readonly string[], ...options: string[]): string | undefined {
@@ -38,8 +40,19 @@ function install(env: PythonEnv, packages: readonly string[], ...options: string
   return run.status === 0 ? undefined : `pip cannot install ${packages.join(', ')}: ${lastLine(run)}`
 }
 
-const works = (env: PythonEnv): boolean =>
-  existsSync(pythonOf(env)) && spawnSync(pythonOf(env), ['-c', `import ${env.module}`]).status === 0
+/** Ends with an error unless all packages, given as `name==version`, are there in these versions. */
+const HAS_PACKAGES = `
+from importlib.metadata import version
+from sys import argv
+for name, wanted in (package.split('==') for package in argv[1:]):
+    assert version(name).split('+')[0] == wanted, name`
+
+/** A module that can be imported says nothing about the packages that were to be installed after its own. */
+function works(env: PythonEnv): boolean {
+  if (!existsSync(pythonOf(env))) return false
+  const packages = [...env.packages, ...(env.alone ?? [])]
+  return spawnSync(pythonOf(env), ['-c', `import ${env.module}${HAS_PACKAGES}`, ...packages]).status === 0
+}
 
 /** What a failed process said last. */
 export const lastLine = ({ error, stderr, signal }: SpawnSyncReturns<string>): string =>
