@@ -1,5 +1,12 @@
-import type { Engine, Feeds, ModelSource, Session, SessionValue } from '@fewbit/core/engine'
-import { asTensor, type Model, readModel, Tensor, type Value } from '@fewbit/core/ir'
+import {
+  type Engine,
+  type Feeds,
+  type ModelSource,
+  type Session,
+  type SessionValue,
+  sessionValue,
+} from '@fewbit/core/engine'
+import { type Model, readModel, Tensor } from '@fewbit/core/ir'
 import { fakeQuantize, type QuantParams } from '@fewbit/core/quant'
 import { problem } from '@fewbit/core/util'
 import { type ExportedForm, exportNetwork } from './exported-network.ts'
@@ -41,8 +48,8 @@ class ExportedSession implements Session {
   #opened: Opened | undefined
 
   constructor(model: Model, host: Engine, form: ExportedForm) {
-    this.inputs = model.graph.inputs.filter((value) => !value.constant).map(describe)
-    this.outputs = model.graph.outputs.map(describe)
+    this.inputs = model.graph.inputs.filter((value) => !value.constant).map(sessionValue)
+    this.outputs = model.graph.outputs.map(sessionValue)
     this.#model = model
     this.#host = host
     this.#form = form
@@ -78,8 +85,3 @@ class ExportedSession implements Session {
 /** Engines that quantize what a layer reads give a tensor as it was before; who looks behind its quantizer sees its grid. */
 const onGrid = (tensor: Tensor, params: QuantParams | undefined): Tensor =>
   params ? Tensor.float32(tensor.dims, fakeQuantize(tensor.numbers(), params, [...tensor.dims])) : tensor
-
-function describe(value: Value): SessionValue {
-  const type = asTensor(value.type)
-  return { name: value.name, dtype: type?.dtype ?? '', shape: (type?.shape ?? []).map((dim) => dim ?? '') }
-}

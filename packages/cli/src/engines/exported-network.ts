@@ -8,7 +8,7 @@ import { inferShapes } from '@fewbit/core/passes'
 import { planModel } from '@fewbit/core/pipeline'
 import type { QuantParams } from '@fewbit/core/quant'
 import { findTarget } from '@fewbit/core/targets'
-import { FewbitError, problem } from '@fewbit/core/util'
+import { concatBytes, FewbitError, problem } from '@fewbit/core/util'
 import { nodeEngine } from '@fewbit/engine-node'
 import { encodeMessage } from '@fewbit/engine-web'
 
@@ -52,7 +52,7 @@ export async function exportNetwork(model: Model, feeds: Feeds, form: ExportedFo
       outputs: valuesOf(cx.model.graph.outputs, outputs),
       files: files.map(({ name, bytes }) => ({ name, bytes: bytes.length })),
     }
-    const message = encodeMessage(head, joined(files.map(({ bytes }) => bytes)))
+    const message = encodeMessage(head, concatBytes(files.map(({ bytes }) => bytes)))
     return { message, quantizers: quantizersOf(cx, passed), passed }
   } catch (error) {
     throw error instanceof FewbitError ? cannotHold(error, form, quantized) : error
@@ -128,16 +128,6 @@ const valuesOf = (values: Model['graph']['inputs'], axes: Axes) =>
       const shape = asTensor(value.type)?.shape ?? []
       return { name: value.name, shape, order: axes[value.name] ?? shape.map((_, i) => i) }
     })
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
 
 /** Rounding as the engine's quantizers do, which pairs cannot say. */
 function quantizersOf(cx: ExportContext, passed: ReadonlyMap<string, string>): Map<string, QuantParams> {

@@ -1,5 +1,6 @@
-import { asTensor, type Model, type Shape } from '../ir/index.ts'
+import { asTensor, type Model, type Shape, type Value } from '../ir/index.ts'
 import { type DType, problem } from '../util/index.ts'
+import type { SessionValue } from './engine.ts'
 
 /** What a dataset has to know of one model input. `shape` is undefined where even the rank is open. */
 export interface ModelInput {
@@ -21,6 +22,12 @@ export function modelInputs(model: Model): ModelInput[] {
         throw problem('DATA_INPUT', `input "${value.name}" is not a dense tensor`, { at: { value: value.name } })
       return { name: value.name, dtype: type.dtype, shape: type.shape }
     })
+}
+
+/** An input or output as a session shows it, as far as the graph says; unknown sizes are empty names. */
+export function sessionValue(value: Value): SessionValue {
+  const type = asTensor(value.type)
+  return { name: value.name, dtype: type?.dtype ?? 'unknown', shape: (type?.shape ?? []).map((dim) => dim ?? '') }
 }
 
 /** `float32[N,3,32,32]`, with `?` for unknown dimensions. */

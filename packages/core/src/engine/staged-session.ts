@@ -1,6 +1,7 @@
-import { asTensor, type Model, type Tensor, type Value } from '../ir/index.ts'
+import type { Model, Tensor, Value } from '../ir/index.ts'
 import { must, problem } from '../util/index.ts'
 import type { Engine, Feeds, LoadOptions, Session, SessionValue } from './engine.ts'
+import { sessionValue } from './inputs.ts'
 import type { Call, Stage } from './stages.ts'
 
 interface LoadedStage {
@@ -92,8 +93,3 @@ const failed = ({ node }: Call, why: string, cause?: unknown) =>
 
 const feedsOf = (session: Session, known: ReadonlyMap<string, Tensor>): Feeds =>
   Object.fromEntries(session.inputs.map(({ name }) => [name, must(known.get(name), `value "${name}"`)]))
-
-function sessionValue(value: Value): SessionValue {
-  const type = asTensor(value.type)
-  return { name: value.name, dtype: type?.dtype ?? 'unknown', shape: (type?.shape ?? []).map((d) => d ?? '') }
-}

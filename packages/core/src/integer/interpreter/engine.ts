@@ -1,5 +1,13 @@
-import type { Engine, Feeds, LoadOptions, ModelSource, Session, SessionValue } from '../../engine/index.ts'
-import { asTensor, type Graph, type Model, type Node, readModel, type Value } from '../../ir/index.ts'
+import {
+  type Engine,
+  type Feeds,
+  type LoadOptions,
+  type ModelSource,
+  type Session,
+  type SessionValue,
+  sessionValue,
+} from '../../engine/index.ts'
+import { type Graph, type Model, type Node, readModel } from '../../ir/index.ts'
 import { problem } from '../../util/index.ts'
 import { compileIntegers } from './compile.ts'
 import { IntegerSession } from './run.ts'
@@ -54,8 +62,8 @@ class OnIntegers implements Session {
   readonly #session: IntegerSession
 
   constructor(graph: Graph, session: IntegerSession) {
-    this.inputs = graph.inputs.filter((value) => !value.constant).map(describe)
-    this.outputs = graph.outputs.map(describe)
+    this.inputs = graph.inputs.filter((value) => !value.constant).map(sessionValue)
+    this.outputs = graph.outputs.map(sessionValue)
     this.#session = session
   }
 
@@ -68,11 +76,6 @@ class OnIntegers implements Session {
   release(): Promise<void> {
     return this.#session.release()
   }
-}
-
-function describe(value: Value): SessionValue {
-  const type = asTensor(value.type)
-  return { name: value.name, dtype: type?.dtype ?? '', shape: (type?.shape ?? []).map((dim) => dim ?? '') }
 }
 
 const noPath = (file: string) =>
