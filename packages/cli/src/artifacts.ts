@@ -55,6 +55,10 @@ function refuseInput(path: string, input: string, option: string): void {
 /** Base name of the artefacts of a model: its file without the suffix. */
 export const artifactName = (input: string): string => basename(input).replace(/\.onnx$/i, '')
 
+/** A file beside an output: `out/q.onnx` and `.qfloat.onnx` → `out/q.qfloat.onnx`; of a folder, the name beside it. */
+export const beside = (output: string, ending: string): string =>
+  join(dirname(output), `${artifactName(output)}${ending}`)
+
 /**
  * One file holds one form: the backend's first unless another one is named.
  * @throws FewbitError OUTPUT_KIND for several forms in one file, EXPORTER_UNKNOWN.

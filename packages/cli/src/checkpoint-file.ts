@@ -1,17 +1,12 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { basename, dirname, extname, join } from 'node:path'
 import type { CheckpointMemory } from '@fewbit/core/pipeline'
 import { checkWritable, fileProblem, writeAtomically } from '@fewbit/engine-node'
+import { beside } from './artifacts.ts'
 import type { Console } from './output.ts'
 
-/** `out/tuned.onnx` → `out/tuned.train.safetensors`; of a folder, the name beside it. */
+/** `out/tuned.onnx` → `out/tuned.train.safetensors`. */
 export const checkpointPath = (output: string, verb: 'train' | 'quantize'): string =>
-  join(dirname(output), `${stem(output)}.${verb}.safetensors`)
-
-/** `out/q.onnx` → `out/q.qfloat.onnx`. */
-export const qfloatPath = (output: string): string => join(dirname(output), `${stem(output)}.qfloat.onnx`)
-
-const stem = (output: string): string => basename(output, extname(output) === '.onnx' ? '.onnx' : '')
+  beside(output, `.${verb}.safetensors`)
 
 /** A checkpoint file that is replaced as a whole each time. */
 export interface CheckpointFile extends CheckpointMemory {

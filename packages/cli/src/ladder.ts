@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { basename, dirname, extname, join } from 'node:path'
 import { type ClimbOptions, type LadderMemory, parseMaxDrop, type QuantizeOptions } from '@fewbit/core/pipeline'
 import { encodeUtf8 } from '@fewbit/core/util'
 import { writeAtomically } from '@fewbit/engine-node'
+import { beside } from './artifacts.ts'
 
 interface LadderFlags {
   readonly output: string
@@ -19,13 +19,9 @@ export function climbing(
     ...options,
     maxDrop: parseMaxDrop(maxDrop),
     ...(metric?.[0] ? { metric: metric[0] } : {}),
-    memory: ladderFile(statePath(output)),
+    memory: ladderFile(beside(output, '.ladder.json')),
   }
 }
-
-/** `out/model.int8.onnx` → `out/model.int8.ladder.json`; of a folder, the name beside it. */
-export const statePath = (output: string): string =>
-  join(dirname(output), `${basename(output, extname(output) === '.onnx' ? '.onnx' : '')}.ladder.json`)
 
 interface StateFile<T> {
   load(): Promise<unknown>

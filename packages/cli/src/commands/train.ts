@@ -15,8 +15,8 @@ import { type Diagnostic, problem } from '@fewbit/core/util'
 import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
 import { checkWritable, profileStep, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
-import { artifactName, type Destination, destinationFor, formsFor } from '../artifacts.ts'
-import { checkpointFile, checkpointPath, qfloatPath, withCheckpoint } from '../checkpoint-file.ts'
+import { artifactName, beside, type Destination, destinationFor, formsFor } from '../artifacts.ts'
+import { checkpointFile, checkpointPath, withCheckpoint } from '../checkpoint-file.ts'
 import { action, type CommandBody, type CommandContext, type CommandResult, type Invocation } from '../command.ts'
 import { loadFixed, withFixedInputs } from '../fixed-inputs.ts'
 import { renderTraining } from '../render/training.ts'
@@ -100,10 +100,10 @@ async function quantized(
   for (const artifact of exported.artifacts)
     if (artifact.kind === 'model') stampTraining(artifact.model, result.report.recipe)
   const written = await writeResult(result, exported, destination)
-  const beside = qfloatPath(destination.path)
-  await saveModel(result.qfloat.model, beside)
+  const qfloat = beside(destination.path, '.qfloat.onnx')
+  await saveModel(result.qfloat.model, qfloat)
   const diagnostics = [...result.diagnostics, ...exported.diagnostics, ...written.diagnostics]
-  return reported(result, [written.output, beside], diagnostics)
+  return reported(result, [written.output, qfloat], diagnostics)
 }
 
 function reported(
