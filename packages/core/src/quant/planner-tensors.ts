@@ -103,7 +103,7 @@ class ActivationPlans {
         value: value.name,
         role: 'activation',
         spec,
-        source: this.#source(value),
+        source: this.#source(value, spec),
         group,
         ...this.#readers(value),
         ...(bounds ? { within: bounds } : {}),
@@ -112,37 +112,44 @@ class ActivationPlans {
     }
   }
 
-  /** The spec of a group: that of its members, or the widest where exceptions disagree. */
+  /** The spec of a group: that of its members, or the widest where exceptions disagree; all at the bits of what an edge reads. */
   #agree(members: readonly Value[]): QuantSpec {
-    const specs = members.map((value) => this.#spec(value))
+    const edge = Math.max(...members.map((value) => this.#edgeBits(value)))
+    const specs = members.map((value) => this.#spec(value, edge))
     const widest = specs.reduce((a, b) => (b.bits > a.bits || (b.bits === a.bits && b.signed && !a.signed) ? b : a))
-    const other = specs.findIndex((spec) => spec.bits !== widest.bits)
-    const [first] = members
-    if (other >= 0 && first) {
-      const text = `"${members[other]?.name}" and "${first.name}" share one scale, but exceptions want ${specs[other]?.bits} and ${widest.bits} bits`
+    const narrow = specs.findIndex((spec) => spec.bits !== widest.bits)
+    if (narrow >= 0) {
+      const [one, other] = [narrow, specs.indexOf(widest)].map((i) => must(members[i], 'member of a group').name)
+      const text = `"${one}" and "${other}" share one scale, but exceptions want ${specs[narrow]?.bits} and ${widest.bits} bits`
       this.#cx.diagnostics.warn('PLAN_CONFLICT', `${text}; the group takes ${widest.bits}`, {
-        at: { value: first.name },
+        at: { value: one },
         fix: 'give every node around the shared tensors the same scheme',
       })
     }
     return widest
   }
 
-  #spec(value: Value): QuantSpec {
-    const rule = this.#ruleFor(value)
+  /** @param least bits. */
+  #spec(value: Value, least: number): QuantSpec {
+    const own = this.#ruleFor(value)
+    const rule = { ...own, bits: Math.max(own.bits, least) }
     const unsigned = rule.unsignedWherePossible && rule.signed && isNonNegative(value, this.#cx.ops)
     return quantSpec(unsigned ? { ...rule, signed: false } : rule, perTensor(), this.#cx.target)
   }
 
-  /** The rule of the node that makes the value, or of the first that reads it; at more bits where a node at the edge reads it. */
+  /** The rule of the node that makes the value, or of the first that reads it. */
   #ruleFor(value: Value): ActivationRule {
     const inputsOnly = this.#cx.target.points === 'inputs'
     const readers = this.#selection.integerReaders(value).map((r) => r.candidate)
     const c =
       (inputsOnly ? readers[0] : undefined) ?? this.#maker(value) ?? must(readers[0], `reader of "${value.name}"`)
-    const rule = { ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations }
-    const edges = readers.filter((r) => r.settings.isEdge).map((r) => r.settings.rules.activations?.bits ?? 0)
-    return { ...rule, bits: Math.max(rule.bits, ...edges) }
+    return { ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations }
+  }
+
+  /** The bits that the first or the last product wants of what it reads; 0 for what neither reads. */
+  #edgeBits(value: Value): number {
+    const { settings } = this.#selection.integerReaders(value).find((r) => r.candidate.settings.isEdge)?.candidate ?? {}
+    return settings?.rules.activations?.bits ?? 0
   }
 
   #maker(value: Value): Candidate | undefined {
@@ -150,11 +157,11 @@ class ActivationPlans {
     return maker?.kind === 'weights' ? undefined : maker
   }
 
-  #source(value: Value): ParamSource {
+  #source(value: Value, spec: QuantSpec): ParamSource {
     const own = this.#ownObserver(value)
     const followed = this.#followed(value)
     if (followed) return { kind: 'follow', value: followed.name }
-    const exact = this.#fixedOutput(value)
+    const exact = this.#fixedOutput(value, spec)
     if (exact) return exact
     const fixed = own
       ? undefined
@@ -163,11 +170,10 @@ class ActivationPlans {
   }
 
   /** The scale that the backend's kernel has built in. */
-  #fixedOutput(value: Value): ParamSource | undefined {
+  #fixedOutput(value: Value, { bits, quantMin, quantMax }: QuantSpec): ParamSource | undefined {
     const maker = this.#maker(value)
     const fixed = maker?.rule.fixedOutput
     if (!fixed || !maker.node.outputs.includes(value)) return undefined
-    const { bits, quantMin, quantMax } = this.#spec(value)
     const steps = 2 ** (bits - this.#cx.target.activations.bits)
     const at = (code: number) => (code / steps - fixed.zeroPoint) * fixed.scale
     return { kind: 'fixed', range: { lo: at(quantMin), hi: at(quantMax) } }

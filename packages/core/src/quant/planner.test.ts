@@ -226,6 +226,9 @@ describe('planQuantization', () => {
     const model = n.model(n.conv('b', flat, [4, 4, 1, 1]))
     const p = plan(model, { overrides: [parseOverride('name=a:w8a16')] })
     expect(p.diagnostics.map((d) => d.code)).toEqual(['PLAN_CONFLICT'])
+    expect(p.diagnostics[0]?.message).toContain('"t.y" and "a.y" share one scale, but exceptions want 8 and 16 bits')
+    const behind = plan(model, { overrides: [parseOverride('name=t:w8a16')] })
+    expect(behind.diagnostics[0]?.message).toContain('"a.y" and "t.y" share one scale')
     expect(p.tensors.filter((t) => t.group === 'a.y').map((t) => t.spec.bits)).toEqual([16, 16])
   })
 
