@@ -100,7 +100,7 @@ function requestOf(options: PrepareQatOptions, run: Run): Request {
     known,
   )
   const { weights } = targetOf(settingsOf(plain, run), run)
-  // Papers begin with their own estimate of the range (LSQ: 2·mean|x|/√q). Measured on w4a4 the smallest squared error begins 12 to 40 points higher.
+  // Papers begin with their own estimate of the range (LSQ: 2·mean|x|/√q). Measured on w4a4 the smallest squared error begins 12 to 37 points higher.
   const { observer = 'mse', ...calibration } = plain.calibration
   const weightObserver = plain.weightObserver ?? weightObserverFor(choices.weight, weights, known) ?? 'minmax'
   const given = { ...plain, weightObserver, calibration: { ...calibration, observer } }
