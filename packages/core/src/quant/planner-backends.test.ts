@@ -319,11 +319,20 @@ describe('specs', () => {
   })
 
   it('keeps all that shares a scale with what the last product reads at its bits, and sees no conflict', () => {
-    const model = net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] u, float32[4,4] v) => (float32[1,4] y) {
+    const model =
+      net(`(float32[1,4,8,8] x, float32[4,4,1,1] w, float32[4,4,1,1] u, float32[4,4] v) => (float32[1,4] y) {
       c = Conv(x, w) d = Conv(c, u) m = MaxPool<kernel_shape = [8, 8]>(d) f = Flatten(m) y = MatMul(f, v) }`)
     const p = plan(model, backend({ edgeBits: 8 }), { scheme: 'w4a4' })
     expect(p.diagnostics.filter(({ code }) => code === 'PLAN_CONFLICT')).toEqual([])
-    expect(groupsOf(p).get('d')?.map((t) => [t.value, t.spec.bits])).toEqual([['d', 8], ['m', 8], ['f', 8]])
+    expect(
+      groupsOf(p)
+        .get('d')
+        ?.map((t) => [t.value, t.spec.bits]),
+    ).toEqual([
+      ['d', 8],
+      ['m', 8],
+      ['f', 8],
+    ])
     expect(tensor(p, 'c')?.spec.bits).toBe(8)
   })
 

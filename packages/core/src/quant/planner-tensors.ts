@@ -119,7 +119,8 @@ class ActivationPlans {
     const widest = specs.reduce((a, b) => (b.bits > a.bits || (b.bits === a.bits && b.signed && !a.signed) ? b : a))
     const narrow = specs.findIndex((spec) => spec.bits !== widest.bits)
     if (narrow >= 0) {
-      const [one, other] = [narrow, specs.indexOf(widest)].map((i) => must(members[i], 'member of a group').name)
+      const name = (i: number) => must(members[i], 'member of a group').name
+      const [one, other] = [name(narrow), name(specs.indexOf(widest))]
       const text = `"${one}" and "${other}" share one scale, but exceptions want ${specs[narrow]?.bits} and ${widest.bits} bits`
       this.#cx.diagnostics.warn('PLAN_CONFLICT', `${text}; the group takes ${widest.bits}`, {
         at: { value: one },
