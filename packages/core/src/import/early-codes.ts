@@ -33,9 +33,13 @@ export function earlyCodes(
   if (!lowest?.name.includes('_lowest') || !highest?.name.includes('_highest')) return undefined
   const [lo, hi] = [lowest, highest].map((bound) => codeOf(constantOf(bound, graph)?.numbers()[0], params))
   if (lo === undefined || hi === undefined) return undefined
-  const spec = { ...params.spec, quantMin: lo, quantMax: hi }
+  const spec = { ...params.spec, bits: bitsOf(lo, hi), quantMin: lo, quantMax: hi }
   return { clip, value, quantizer: { params: { ...params, spec }, key: `${key} ${lo} ${hi}` } }
 }
+
+/** The fewest bits that hold codes from `lo` to `hi`: narrow codes are stored in 8 bits. */
+const bitsOf = (lo: number, hi: number): number =>
+  lo < 0 ? 1 + Math.ceil(Math.log2(Math.max(-lo, hi + 1))) : Math.ceil(Math.log2(hi + 1))
 
 /** The code that a value is, if it is one exactly. */
 function codeOf(bound: number | undefined, { spec, scale, zeroPoint }: QuantParams): number | undefined {

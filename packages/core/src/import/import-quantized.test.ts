@@ -11,6 +11,7 @@ import {
   measuredTensors,
   planQuantization,
   planToText,
+  requiredOpset,
   resolveParams,
   type Target,
   withoutHeadroom,
@@ -43,11 +44,13 @@ async function run(m: Model, feeds: Feeds, options: LoadOptions): Promise<Feeds>
 }
 
 /** A fixture network with parameters from ranges that are only numbers: they are told apart, and nothing else counts. */
-function quantized(name: (typeof FIXTURE_NAMES)[number], target: Target = onnxruntime) {
+function quantized(name: (typeof FIXTURE_NAMES)[number], target: Target = onnxruntime, scheme = 'w8a8') {
   const float = fixture(name)
   nameNodes(float.graph)
   inferShapes(float, { ops: defaultOps })
-  const plan = planQuantization(float, target, defaultOps)
+  const plan = planQuantization(float, target, defaultOps, { scheme })
+  const needed = requiredOpset(plan)
+  if (needed > float.opset()) float.opsets.set('', needed)
   const ranges = measuredTensors(plan).map((t, i) => [t.value, { lo: -1 - i / 7, hi: 2 + i / 3 }] as const)
   const params = resolveParams(float, plan, { activations: new Map(ranges) }, new Diagnostics())
   return { float, plan, params, model: materialize(cloneModel(float), plan, params) }
@@ -89,6 +92,22 @@ describe('importQuantized on what fewbit wrote', () => {
             })
         expect(ends(imported)).toEqual(ends(own))
       }
+    },
+  )
+
+  it.each([3, 2])(
+    'runs what has %d bits with all of ONNX Runtime’s optimizations, and finds the bits again',
+    async (bits) => {
+      const own = quantized('residual', { ...TARGETS.academic, edgeBits: bits }, `w${bits}a${bits}`)
+      const feeds = randomFeeds(own.float, 1)
+      const imported = importQuantized(own.model, defaultOps, { target: TARGETS.academic })
+      const activations = imported.plan.tensors.filter((t) => t.role === 'activation')
+      expect(new Set(activations.map((t) => t.spec.bits))).toEqual(new Set([bits]))
+      const [plain, fast] = [
+        await run(own.model, feeds, { optimization: 'none' }),
+        await run(own.model, feeds, { optimization: 'all' }),
+      ]
+      expect(outputError(plain, fast)).toBeLessThan(1e-4)
     },
   )
 

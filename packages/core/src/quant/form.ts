@@ -1,4 +1,4 @@
-import { type Diagnostic, Diagnostics, type DType, dtypeInfo, must } from '../util/index.ts'
+import { type Diagnostic, Diagnostics, type DType, dtypeInfo, integerRange, must } from '../util/index.ts'
 import { isBinary } from './formats/index.ts'
 import type { ParamsTable, QuantPlan, TensorPlan } from './plan.ts'
 import { powerOfTwo } from './power-of-two.ts'
@@ -13,9 +13,27 @@ export type QuantForm = 'qdq' | 'simulate'
 /** The lowest opset whose operators can say what the plan wants. */
 export function requiredOpset(plan: QuantPlan, form: QuantForm = 'qdq'): number {
   if (form === 'simulate') return 13
-  const specs = plan.tensors.map((t) => t.spec).filter((spec) => !isUneven(spec))
-  return Math.max(13, ...specs.map((spec) => pairOpset(storageDType(spec), spec)))
+  const even = plan.tensors.filter(({ spec }) => !isUneven(spec))
+  return Math.max(13, ...even.map(({ role, spec }) => pairOpset(pairType(role, spec), spec)))
 }
+
+/**
+ * The type in files. Activations whose codes end before a narrow type does take 8 bits: ONNX Runtime 1.30 does not load a Clip before a
+ * QuantizeLinear to 4 or 2 bits.
+ */
+function pairType(role: TensorPlan['role'], spec: QuantSpec): DType {
+  const own = storageDType(spec)
+  return role === 'activation' && spec.granularity.kind === 'tensor' && endsEarly(spec, own) ? wideType(spec) : own
+}
+
+/** Whether the codes end before their type does. */
+export function endsEarly({ quantMin, quantMax }: QuantSpec, dtype: DType): boolean {
+  const type = integerRange(dtype)
+  return type !== undefined && (type.min !== quantMin || type.max !== quantMax)
+}
+
+/** Narrow codes fit 8 bits. */
+const wideType = (spec: QuantSpec): DType => storageDType({ ...spec, bits: Math.max(spec.bits, 8) })
 
 /** Scales along an axis: 13. Types of 8-bit floats: 19. Integers of 4 and 16 bits, and blocks: 21. 4-bit floats: 23. 2 bits: 25. */
 function pairOpset(dtype: DType, { granularity }: QuantSpec): number {
@@ -32,11 +50,11 @@ export function codeType(tensor: TensorPlan, params: QuantParams, form: QuantFor
   if (pairObstacle(tensor, params)) return undefined
   // No integer type has −1 and 1 alone.
   if (isBinary(spec.format)) return 'int8'
-  if (form === 'qdq') return storageDType(spec)
+  if (form === 'qdq') return pairType(tensor.role, spec)
   // ONNX Runtime 1.30 quantizes blocks by way of int32 and wraps around beyond 2^31 steps.
   if (tensor.role === 'activation' && spec.granularity.kind === 'group') return undefined
-  // Narrow codes fit 8 bits, whose kernels every engine has. ONNX Runtime 1.30 has none of 4-bit floats on a CPU.
-  const dtype = storageDType({ ...spec, bits: Math.max(spec.bits, 8) })
+  // Every engine has kernels of 8 bits. ONNX Runtime 1.30 has none of 4-bit floats on a CPU.
+  const dtype = wideType(spec)
   return dtype !== 'float4e2m1' && pairOpset(dtype, spec) <= opset ? dtype : undefined
 }
 

@@ -12,10 +12,11 @@ import {
   type Use,
   Value,
 } from '../ir/index.ts'
-import { type DType, dtypeInfo, integerRange, isMinifloat, minifloatTable, must, problem } from '../util/index.ts'
+import { type DType, dtypeInfo, isMinifloat, minifloatTable, must, problem } from '../util/index.ts'
 import { coveredRange } from './affine.ts'
 import { type Codes, fakeQuantize, quantize, roundingNoise } from './fake-quantize.ts'
 import { broadcastable, fakeQuantizeGraph } from './fake-quantize-graph.ts'
+import { endsEarly } from './form.ts'
 import { isBinary } from './formats/index.ts'
 import type { TensorPlan } from './plan.ts'
 import type { QuantParams, QuantSpec } from './spec.ts'
@@ -111,8 +112,7 @@ export class QuantWriter {
    */
   #clip({ tensor: { group }, params, value }: QuantSite, dtype: DType): Node[] {
     const { spec } = params
-    const type = integerRange(dtype)
-    if (!type || (type.min === spec.quantMin && type.max === spec.quantMax)) return []
+    if (!endsEarly(spec, dtype)) return []
     const ranges = params.scale.map((scale, i) => coveredRange({ scale, zeroPoint: params.zeroPoint[i] ?? 0 }, spec))
     const bounds = this.#once(`${group} bounds`, () => {
       const shape = asTensor(value.type)?.shape
