@@ -5,7 +5,8 @@ import { momentsOf } from './moments.ts'
 /** The scale that the paper on learned step sizes begins with. See docs/observers/lsq.md. */
 export const lsq: Observer = {
   name: 'lsq',
-  summary: 'the scale that the paper on LSQ begins training with: twice the mean magnitude over the root of the highest code',
+  summary:
+    'the scale that the paper on LSQ begins training with: twice the mean magnitude over the root of the highest code',
   defaults: {},
   wants: ['moments'],
   range: unlessConstant((stats, spec) => {
