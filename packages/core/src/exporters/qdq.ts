@@ -7,7 +7,8 @@ export const qdq: Exporter = {
   name: 'qdq',
   summary: 'ONNX with QuantizeLinear and DequantizeLinear nodes',
   check: checkQdq,
-  emit({ name, model, plan, params }) {
-    return [{ kind: 'model', name: `${name}.onnx`, model: materialize(model, plan, params) }]
+  emit({ name, model, plan, params, target }) {
+    const holdFloat = target.engine === 'onnxruntime'
+    return [{ kind: 'model', name: `${name}.onnx`, model: materialize(model, plan, params, { holdFloat }) }]
   },
 }

@@ -1,12 +1,15 @@
 import { type Model, removeUnusedInitializers, valuesByName } from '../ir/index.ts'
 import { FewbitError, must, problem } from '../util/index.ts'
 import { codeType, type QuantForm, qdqObstacles, requiredOpset } from './form.ts'
+import { holdFloatLayers } from './hold-float.ts'
 import type { ParamsTable, QuantPlan } from './plan.ts'
 import { QuantWriter } from './quant-writer.ts'
 
 export interface MaterializeOptions {
   /** Default `qdq`. */
   readonly form?: QuantForm
+  /** Keeps ONNX Runtime from quantizing layers that the plan leaves in float. Default: in the form `qdq`. */
+  readonly holdFloat?: boolean
   /** Of stochastic rounding. Default 1. */
   readonly seed?: number
 }
@@ -21,7 +24,7 @@ export function materialize(
   model: Model,
   plan: QuantPlan,
   params: ParamsTable,
-  { form = 'qdq', seed = 1 }: MaterializeOptions = {},
+  { form = 'qdq', holdFloat = form === 'qdq', seed = 1 }: MaterializeOptions = {},
 ): Model {
   demandForm(model, plan, params, form)
   const writer = new QuantWriter(model.graph, seed)
@@ -35,6 +38,7 @@ export function materialize(
     if (tensor.role === 'activation') dtype ? writer.pair(site, dtype) : writer.nodes(site)
     else dtype ? writer.codes(site, dtype) : writer.rounded(site)
   }
+  if (holdFloat) holdFloatLayers(model)
   removeUnusedInitializers(model)
   return model
 }
