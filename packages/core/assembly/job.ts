@@ -1,7 +1,7 @@
-/** How sums become results; `SUM_RULES` in `wasm-job.ts` has the same numbers. */
+/** How sums become results; `ruleNumber` in `wasm-job.ts` gives the same numbers. */
 export const REAL: i32 = 0
 export const FACTOR_HALF_EVEN: i32 = 1
-export const FACTOR_HALF_AWAY: i32 = 2
+export const TWO_FACTORS: i32 = 2
 export const SHIFT_HALF_EVEN: i32 = 3
 export const SHIFT_HALF_AWAY: i32 = 4
 export const SHIFT_HALF_UP: i32 = 5
@@ -58,6 +58,8 @@ export class Job {
   bias: usize
   /** Of biases, float32, or 0. */
   fractions: usize
+  /** The second factor, where there are two. */
+  inverse: f32
   zeroPoint: i32
   min: i32
   max: i32

@@ -1,13 +1,4 @@
-import {
-  FACTOR_HALF_AWAY,
-  FACTOR_HALF_EVEN,
-  FIXED,
-  Job,
-  REAL,
-  SHIFT_HALF_AWAY,
-  SHIFT_HALF_EVEN,
-  SHIFT_HALF_UP,
-} from './job'
+import { FACTOR_HALF_EVEN, FIXED, Job, REAL, SHIFT_HALF_AWAY, SHIFT_HALF_EVEN, SHIFT_HALF_UP, TWO_FACTORS } from './job'
 
 /**
  * Sums to results, side by side.
@@ -94,11 +85,16 @@ function code(job: Job, sum: i32, c: i32): i32 {
 function rounded(job: Job, sum: i32, c: i32): f64 {
   const rule = job.rule
   if (rule === FACTOR_HALF_EVEN) return nearest<f64>(<f64>real(job, sum, c))
-  if (rule === FACTOR_HALF_AWAY) return halfAway(<f64>real(job, sum, c))
+  if (rule === TWO_FACTORS) return <f64>halfAdded(real(job, sum, c) * job.inverse)
   const exact = <f64>sum * load<f64>(job.factors + (c << 3))
   if (rule === SHIFT_HALF_EVEN) return nearest<f64>(exact)
   if (rule === SHIFT_HALF_AWAY) return halfAway(exact)
   return rule === SHIFT_HALF_UP ? halfUp(exact) : floor<f64>(exact)
+}
+
+/** Half is added in float32, which lifts what lies just below a tie, and digits are cut off. */
+function halfAdded(x: f32): f32 {
+  return trunc<f32>(x + (x < 0 ? -0.5 : 0.5))
 }
 
 // Doubling, halving, floor and ceil are exact.

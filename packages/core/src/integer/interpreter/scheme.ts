@@ -65,11 +65,13 @@ export interface Requantize {
 /** How sums become codes, or real values where there is no rounding. One factor for each channel, or one for all. */
 export type SumRule =
   | { readonly kind: 'real'; readonly factors: Float32Array }
-  /** By a float32 factor, in float32. */
+  /** By a float32 factor, in float32, rounded half to even. */
+  | { readonly kind: 'factor'; readonly factors: Float32Array; readonly zeroPoint: number }
+  /** By two factors, one after the other; half is added in float32, and digits are cut off. */
   | {
-      readonly kind: 'factor'
+      readonly kind: 'two-factors'
       readonly factors: Float32Array
-      readonly rounding: RoundingMode
+      readonly inverse: number
       readonly zeroPoint: number
     }
   /** By a factor that keeps the product exact. */

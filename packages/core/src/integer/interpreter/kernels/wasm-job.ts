@@ -25,8 +25,7 @@ const BLOCK = 1 << 16
 
 /** Numbers of `job.ts` in the kernels' source. */
 const EXACT_RULES: Readonly<Record<string, number>> = { 'half-even': 3, 'half-away': 4, 'half-up': 5, floor: 6 }
-const FACTOR_RULES: Readonly<Record<string, number>> = { 'half-even': 1, 'half-away': 2 }
-const FIXED = 7
+const OTHER_RULES = { real: 0, factor: 1, 'two-factors': 2, fixed: 7 } as const
 const FIXED_TIES = { up: 0, away: 1, once: 2 } as const
 
 const isByte = (w: number): boolean => w >= -128 && w <= 127
@@ -38,11 +37,11 @@ export function runsInWasm({ rule, order, weights, out, codes }: SumJob): boolea
   return rule.kind !== 'fixed' || rule.factors.every(({ shift }) => shift <= 0)
 }
 
-function ruleNumber(rule: SumRule): number | undefined {
-  if (rule.kind === 'real') return 0
-  if (rule.kind === 'fixed') return FIXED
-  return (rule.kind === 'factor' ? FACTOR_RULES : EXACT_RULES)[rule.rounding]
-}
+const ruleNumber = (rule: SumRule): number | undefined =>
+  rule.kind === 'exact' ? EXACT_RULES[rule.rounding] : OTHER_RULES[rule.kind]
+
+/** A float32 number as a field. */
+const bitsOf = (x: number): number => new Int32Array(Float32Array.of(x).buffer)[0] as number
 
 /** Writes all that a layer needs into memory. */
 export function placeJob(job: SumJob, { take, memory, sharing }: Room): PlacedJob {
@@ -161,7 +160,8 @@ function fieldsOf(job: SumJob, { units, block, places, out }: Placement): number
     ...[job.terms, reach(v), reach(h)],
     ...[address(weights), 2 * job.stride, job.channels / group, job.order ? 1 : 0, job.channelsLast ? 1 : 0],
     ...[out, typeOf(job.out), ruleNumber(rule) ?? 0, address(factors), address(bias)],
-    ...[job.fractions ? address(fractions) : 0, rule.kind === 'real' ? 0 : rule.zeroPoint, job.min, job.max],
+    ...[job.fractions ? address(fractions) : 0, bitsOf(rule.kind === 'two-factors' ? rule.inverse : 1)],
+    ...[rule.kind === 'real' ? 0 : rule.zeroPoint, job.min, job.max],
     ...[samples * group, units.groups, units.positions, units.channels, units.positionUnits, units.channelUnits, block],
   ]
 }

@@ -3,7 +3,7 @@ import { nearestSources, type Resampling } from '../../../ops/index.ts'
 import { intAttribute, intsAttribute, stringAttribute } from '../../../passes/index.ts'
 import type { CodeTensor } from '../codes.ts'
 import type { BuildLayer, Site } from './layer.ts'
-import { pickedAlong } from './places.ts'
+import { from0, pickedAlong } from './places.ts'
 import { dataOf } from './pools.ts'
 
 /** Resize and Upsample that copy the nearest element. */
@@ -45,7 +45,7 @@ function targetOf({ node, opset }: Site): Target | undefined {
   if (!sizes && !scales) return undefined
   return (dims) =>
     dims.map((size, axis) => {
-      const at = axes ? axes.findIndex((a) => (a < 0 ? a + dims.length : a) === axis) : axis
+      const at = axes ? axes.findIndex((a) => from0(a, dims.length) === axis) : axis
       const [wanted, scale] = [sizes?.[at], scales?.[at]]
       if (wanted !== undefined) return [wanted, Math.fround(wanted / size)]
       return scale === undefined ? [size, 1] : [Math.floor(Math.fround(size * scale)), scale]

@@ -1,9 +1,8 @@
 import { asTensor, type Value } from '../../../ir/index.ts'
-import { intAttribute, intsAttribute } from '../../../passes/index.ts'
-import { type CodeTensor, sizeOf } from '../codes.ts'
-import { walk } from './broadcast.ts'
+import { intAttribute } from '../../../passes/index.ts'
+import type { CodeTensor } from '../codes.ts'
 import type { BuildLayer, Site } from './layer.ts'
-import { picked, strides } from './places.ts'
+import { from0, list, pickedAlong } from './places.ts'
 import { dataOf } from './pools.ts'
 
 /** Split: a layer for each part that somebody reads. */
@@ -23,7 +22,7 @@ export const split: BuildLayer = (site) => {
 
 /** As the file says, or as many as the shapes that were inferred say. */
 function lengthsOf({ node }: Site): readonly number[] | undefined {
-  const given = intsAttribute(node, 'split') ?? node.inputs[1]?.constant?.integers()
+  const given = list(node, 'split', 1)
   if (given || node.inputs[1]) return given
   const axis = intAttribute(node, 'axis', 0)
   const lengths = node.outputs.map((value) => sizeAlong(value, axis))
@@ -37,7 +36,10 @@ function sizeAlong(value: Value | null, axis: number): number | undefined {
 }
 
 function part(x: CodeTensor, along: number, start: number, length: number): CodeTensor {
-  const axis = along < 0 ? along + x.dims.length : along
-  const dims = x.dims.map((d, i) => (i === axis ? length : d))
-  return picked(x, dims, walk(dims, strides(x.dims), start * sizeOf(x.dims.slice(axis + 1))))
+  const axis = from0(along, x.dims.length)
+  const sources = x.dims.map((size, i) => {
+    const [first, count] = i === axis ? [start, length] : [0, size]
+    return Int32Array.from({ length: count }, (_, j) => first + j)
+  })
+  return pickedAlong(x, sources)
 }

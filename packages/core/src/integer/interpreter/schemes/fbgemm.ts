@@ -15,8 +15,8 @@ export const fbgemm: Scheme = {
   source: 'FBGEMM, QuantUtilsAvx2.cc (requantizeOutputProcessing); PyTorch, aten/src/ATen/native/quantized/cpu',
   rounding: 'half-even',
   bias: 'real',
-  sums: (site, output) => roundedSums(site, output, 'half-even'),
-  real: (site) => scaledSums(site),
+  sums: roundedSums,
+  real: scaledSums,
   add({ a, b, output }, sign) {
     const [x, y] = [dequantizer(a), dequantizer(b)]
     const inverse = f(1 / output.scale)

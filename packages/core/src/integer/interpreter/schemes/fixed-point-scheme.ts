@@ -142,16 +142,13 @@ function rescaled(multiply: Multiply, from: Grid, to: Grid): (code: number) => n
   return (code) => scaled(code - from.zeroPoint) + to.zeroPoint
 }
 
-const REAL: Readonly<Record<string, (x: number) => number>> = {
-  Sigmoid: (x) => 1 / (1 + f(Math.exp(-x))),
-  Tanh: Math.tanh,
-}
+const sigmoid = (x: number): number => 1 / (1 + f(Math.exp(-x)))
 
 function unaryOf(multiply: Multiply, site: UnarySite): ((code: number) => number) | undefined {
   const { opType, input, output } = site
   if (opType === 'LeakyRelu' || opType === 'PRelu') return leakyRelu(multiply, site)
   if (opType === 'HardSwish') return hardSwish(site)
-  const real = REAL[opType] ?? site.real
+  const real = opType === 'Sigmoid' ? sigmoid : site.real
   return real ? tableCode(real, input, output) : rescaled(multiply, input, output)
 }
 

@@ -1,18 +1,16 @@
 import { sameGrid } from '../codes.ts'
 import type { Grid, Scheme } from '../scheme.ts'
 import { exactSoftmax } from './exact-softmax.ts'
-import { scaledSums } from './real-factors.ts'
+import { rescaledSums } from './real-factors.ts'
 import { dequantizer, quantizer } from './real-values.ts'
+import { halfAdded } from './sum-rules.ts'
 
 const f = Math.fround
-
-/** Half is added in float32, which lifts what lies just below a tie, and digits are cut off. */
-const halfAway = (steps: number): number => Math.trunc(f(steps + (steps < 0 ? -0.5 : 0.5)))
 
 /** Kernels multiply by the float32 reciprocal of the step. */
 function codesOf({ scale, zeroPoint }: Grid): (x: number) => number {
   const inverse = f(1 / scale)
-  return (x) => halfAway(f(x * inverse)) + zeroPoint
+  return (x) => halfAdded(f(x * inverse)) + zeroPoint
 }
 
 /** MegEngine's quantized kernels for processors: real factors, halves away from zero (`roundf`). */
@@ -23,10 +21,7 @@ export const megengine: Scheme = {
   source: 'MegEngine, dnn/include/megdnn/dtype.h (DTypeParam::quantize), dnn/src/common/elemwise/kern_defs.cuh',
   rounding: 'half-away',
   bias: 'int32',
-  sums(site, output) {
-    const [real, code] = [scaledSums(site), codesOf(output)]
-    return (sum, c) => code(real(sum, c))
-  },
+  sums: rescaledSums,
   add({ a, b, output }, sign) {
     const [x, y, code] = [dequantizer(a), dequantizer(b), codesOf(output)]
     return (p, q) => code(f(x(p) + sign * y(q)))

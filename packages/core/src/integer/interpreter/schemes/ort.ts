@@ -33,7 +33,7 @@ export const ort: Scheme = {
       ? `ONNX Runtime has no integer kernel for ${output.dtype}`
       : undefined
   },
-  sums: (site, output) => roundedSums(site, output, 'half-even'),
+  sums: roundedSums,
   real: (site) => (site.opType === 'Conv' ? undefined : scaledSums(site)),
   add: addOf,
   mul({ a, b, output }) {
