@@ -8,7 +8,7 @@ import { pythonBackend } from '../python.ts'
 function pytorch(
   engine: string,
   title: string,
-  extra: Pick<Backend, 'causes' | 'criterion' | 'arithmetic' | 'integers'>,
+  extra: Pick<Backend, 'causes' | 'criterion' | 'arithmetic' | 'integers' | 'deviations'>,
 ): Backend {
   return pythonBackend({
     name: `pytorch-${engine}`,
@@ -27,10 +27,20 @@ function pytorch(
   })
 }
 
+/** Vectors are rounded before the zero point is added; elements left over behind them, and averages of NCHW data, afterwards. */
+const LEFT_OVER = 'what runs element by element takes ties to even codes'
+const FLOAT_MEAN = 'means are sums of float32 numbers, whose order decides ties'
+
 export const fbgemm = pytorch('fbgemm', 'PyTorch, FBGEMM kernels', {
   criterion: CRITERION,
   arithmetic: { pools: 'half-even' },
   integers: 'fbgemm',
+  deviations: {
+    AveragePool: LEFT_OVER,
+    LeakyRelu: LEFT_OVER,
+    GlobalAveragePool: FLOAT_MEAN,
+    ReduceMean: FLOAT_MEAN,
+  },
   causes: ['the bias is added in float and not rounded to int32'],
 })
 

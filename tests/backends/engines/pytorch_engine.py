@@ -349,6 +349,13 @@ INTEGER = {
     "BatchNormalization": q_batch_norm,
     "Relu": lambda net, node, x, scale, zero, act: onto(torch.relu(x), scale, zero),
     "Sigmoid": lambda net, node, x, scale, zero, act: torch.ops.quantized.sigmoid(x, scale, zero),
+    "LeakyRelu": lambda net, node, x, scale, zero, act: torch.ops.quantized.leaky_relu(
+        x, attributes(node).get("alpha", 0.01), False, scale, zero
+    ),
+    "Softmax": lambda net, node, x, scale, zero, act: torch.ops.quantized.softmax(
+        x, attributes(node).get("axis", -1), scale, zero
+    ),
+    "Tanh": lambda net, node, x, scale, zero, act: onto(torch.tanh(x), scale, zero),
     **{name: q_moved for name in MOVES},
 }
 

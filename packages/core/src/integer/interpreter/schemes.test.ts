@@ -45,6 +45,24 @@ describe('ties of sums', () => {
     expect([1, 3, 5, -1, -3, -5].map((x) => code(x, 0) + 0)).toEqual(want)
   })
 
+  it("PyTorch's quantizer and means take codes to even, its kernels what is behind the zero point", () => {
+    // torch 2.13.0: quantize_per_tensor and mean, and leaky_relu of 64 elements, of 0.5, 1.5 and 2.5 on a step of 1 from code 101.
+    const [half, odd] = [grid(0.5), { ...grid(1, 101), min: 0, max: 255 }]
+    const code = SCHEMES.fbgemm.rescale(half, odd)
+    expect([1, 3, 5].map(code)).toEqual([102, 102, 104])
+    const mean = SCHEMES.fbgemm.mean?.({ input: grid(1), output: odd, count: 2, images: 1 })
+    const table = SCHEMES.fbgemm.unary?.({
+      opType: 'LeakyRelu',
+      attributes: {},
+      input: half,
+      output: odd,
+      real: (x) => x,
+    })
+    if (typeof mean !== 'function') throw new Error('no mean')
+    expect([1, 3, 5].map((sum) => mean(sum, 0))).toEqual([102, 102, 104])
+    expect([1, 3, 5].map((x) => table?.(x))).toEqual([101, 103, 103])
+  })
+
   it('the second rounding of fixed point: away from zero, or up by vector instructions', () => {
     const quarter = (name: SchemeName, extra?: Partial<SumSite>, channel = 0) =>
       [6, -6].map((x) => requantize(name, 0.25, extra)(x, channel))

@@ -1,11 +1,20 @@
 import { roundHalfEven } from '../../../util/index.ts'
 import { sameGrid } from '../codes.ts'
-import type { Scheme } from '../scheme.ts'
+import type { Grid, Scheme } from '../scheme.ts'
 import { exactSoftmax } from './exact-softmax.ts'
 import { roundedSums, scaledSums } from './real-factors.ts'
 import { dequantizer } from './real-values.ts'
 
 const f = Math.fround
+
+/**
+ * PyTorch's quantizer adds the zero point in float32 and rounds then, so that ties go to even codes (FBGEMM, QuantUtils.h, Quantize). Kernels
+ * of operators do so only with the elements that are left over behind full vectors; they are followed as their vectors round.
+ */
+function codesOf({ scale, zeroPoint }: Grid): (x: number) => number {
+  const inverse = f(1 / scale)
+  return (x) => roundHalfEven(f(zeroPoint + f(x * inverse)))
+}
 
 /** PyTorch's quantized operators on x86. */
 export const fbgemm: Scheme = {
@@ -36,20 +45,17 @@ export const fbgemm: Scheme = {
   },
   mean({ input, output, count }) {
     const factor = f(input.scale / output.scale)
-    return (sum) => roundHalfEven(((sum - count * input.zeroPoint) / count) * factor) + output.zeroPoint
+    return (sum) => roundHalfEven(((sum - count * input.zeroPoint) / count) * factor + output.zeroPoint)
   },
   rescale(from, to) {
     if (sameGrid(from, to)) return (code) => code
-    const [real, inverse] = [dequantizer(from), f(1 / to.scale)]
-    return (x) => roundHalfEven(f(real(x) * inverse)) + to.zeroPoint
+    const [real, code] = [dequantizer(from), codesOf(to)]
+    return (x) => code(real(x))
   },
-  unary({ input, output, real = (x) => x }) {
+  unary({ input, output, real }) {
+    if (!real) return fbgemm.rescale(input, output)
     const [value, inverse] = [dequantizer(input), f(1 / output.scale)]
     return (x) => roundHalfEven(f(f(real(value(x))) * inverse)) + output.zeroPoint
   },
-  softmax(site) {
-    const { scale, zeroPoint } = site.output
-    const inverse = f(1 / scale)
-    return exactSoftmax(site, (p) => roundHalfEven(f(p * inverse)) + zeroPoint)
-  },
+  softmax: (site) => exactSoftmax(site, codesOf(site.output)),
 }
