@@ -1,4 +1,4 @@
-// Written by `npm run build:wasm` from packages/core/assembly, sha256 21e2ef182cbb7cabb767f955244a445c2894333923082509a35fda88e0f45a7c.
+// Written by `npm run build:wasm` from packages/core/assembly, sha256 b75ce4e29922682bb2833d00ed48db1dd3fa67d366dbf1dd58ca187283437d06.
 
 /** The kernels in WebAssembly, as base64. */
 export const KERNELS_WASM = [
