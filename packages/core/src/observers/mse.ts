@@ -1,5 +1,6 @@
+import type { QuantSpec } from '../quant/index.ts'
 import type { Observer, TensorStats } from './define.ts'
-import { searchGrid } from './grid-search.ts'
+import { type SplitCost, searchGrid } from './grid-search.ts'
 import { type OneSided, sidesOf } from './one-sided.ts'
 
 /** Least expected squared error, rounding and clipping together. See docs/observers/mse.md. */
@@ -8,7 +9,30 @@ export const mse: Observer = {
   summary: 'the range with the least mean squared quantization error',
   defaults: {},
   wants: ['histogram'],
-  range: (stats, spec) => searchGrid(stats, spec, squaredError(stats, spec.quantMax - spec.quantMin)),
+  range: (stats, spec) => searchGrid(stats, spec, costOf(stats, spec)),
+}
+
+function costOf(stats: TensorStats, { format, quantMin, quantMax }: QuantSpec): (scale: number) => SplitCost {
+  const hasLevels = format?.kind === 'levels' && format.levels.includes(0)
+  return hasLevels ? errorOfLevels(stats, format.levels) : squaredError(stats, quantMax - quantMin)
+}
+
+/**
+ * The same for levels that are not evenly spaced, 0 among them: a value that passes the middle between a·s and b·s on its way from zero comes
+ * nearer by (x − a·s)² − (x − b·s)² = 2s·(b − a)·(x − s·(a + b)/2).
+ */
+function errorOfLevels(stats: TensorStats, levels: readonly number[]): (scale: number) => SplitCost {
+  const sides = sidesOf(stats)
+  const away = levels.filter((level) => level > 0)
+  const back = levels.flatMap((level) => (level < 0 ? [-level] : [])).reverse()
+  const parts = [
+    { side: new Excess(sides.negative), levels: [0, ...back] },
+    { side: new Excess(sides.positive), levels: [0, ...away] },
+  ]
+  return (scale) => {
+    const error = parts.reduce((sum, part) => sum + part.side.secondMoment - part.side.gained(part.levels, scale), 0)
+    return () => error
+  }
 }
 
 /**
@@ -64,6 +88,16 @@ class Excess {
     sums[0] = 0
     if (this.#counts.length === 0) return
     for (let k = 1; k < sums.length; k++) sums[k] = (sums[k - 1] as number) + this.#at((k - 0.5) * scale)
+  }
+
+  /** By how much rounding to levels, ascending from 0, lessens the squared error of rounding all to 0. */
+  gained(levels: readonly number[], scale: number): number {
+    if (this.#counts.length === 0) return 0
+    const steps = levels.slice(1).map((level, i) => {
+      const before = levels[i] as number
+      return (level - before) * this.#at(((before + level) / 2) * scale)
+    })
+    return 2 * scale * steps.reduce((a, b) => a + b, 0)
   }
 
   #at(bound: number): number {

@@ -2,7 +2,7 @@ import { gauss, heavyTailed, rectified } from '@fewbit/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { statsOf } from '../calibration/index.ts'
-import { fakeQuantize, paramsFromRange, type QuantSpec, quantSpec, type Range } from '../quant/index.ts'
+import { apotLevels, fakeQuantize, paramsFromRange, type QuantSpec, quantSpec, type Range } from '../quant/index.ts'
 import { observe, observerOptions, percentile } from './index.ts'
 
 const SETS = { gauss1: gauss(1), heavy3: heavyTailed(3), relu4: rectified(4) }
@@ -115,6 +115,22 @@ describe('mse', () => {
         best = Math.min(best, squaredError(x, { lo: (whole.lo * i) / 60, hi: (whole.hi * i) / 60 }, spec))
       }
       expect(squaredError(x, observe('mse', stats, spec), spec), set).toBeLessThan(best * 1.01)
+    }
+  })
+
+  it.each([2, 3, 4, 5])('finds the scale of levels that are not evenly spaced, at %i bits', (bits) => {
+    const specOf = (signed: boolean) =>
+      quantSpec({ bits, signed, symmetric: true, format: { kind: 'levels', levels: apotLevels(bits, { signed }) } })
+    for (const [set, all] of Object.entries(SETS)) {
+      const x = all.slice(0, 4096)
+      const spec = specOf(set !== 'relu4')
+      const stats = statsOf(x)
+      const whole = observe('minmax', stats, spec)
+      const errors = Array.from({ length: 200 }, (_, i) => {
+        const share = 0.97 ** i
+        return squaredError(x, { lo: whole.lo * share, hi: whole.hi * share }, spec)
+      })
+      expect(squaredError(x, observe('mse', stats, spec), spec), set).toBeLessThan(Math.min(...errors) * 1.01)
     }
   })
 
