@@ -1,7 +1,7 @@
 import { batches, dropPadding, type LoadOptions, modelInputs, probeModel } from '../../engine/index.ts'
 import { graphValues, type Model, type Tensor } from '../../ir/index.ts'
 import { inArithmeticOf, type QFloat } from '../../qat/index.ts'
-import { dequantizedName, type ParamsTable, type QuantPlan, type Target } from '../../quant/index.ts'
+import { dequantizedName, type ParamsTable, type QuantParams, type QuantPlan, type Target } from '../../quant/index.ts'
 import { must } from '../../util/index.ts'
 import { type Data, datasetFor } from '../data.ts'
 import type { Execution } from '../execution.ts'
@@ -12,7 +12,7 @@ import { contextOf } from './qat-context.ts'
 export interface StepDifference {
   /** Of the quantized network. */
   readonly value: string
-  /** One step: the tensor's own scale, or, of an output that the backend hands over in float, its range in so many parts as activations have codes. */
+  /** One step: the tensor's own scale, the least distance of two levels, or, of an output that the backend hands over in float, its range in so many parts as activations have codes. */
   readonly step: number
   readonly stepFrom: 'scale' | 'range'
   readonly elements: number
@@ -122,10 +122,19 @@ function outputPairs({ qfloat, quantized, plan, params }: ConversionRequest): Pa
     2 ** Math.max(...plan.tensors.filter(({ role }) => role === 'activation').map(({ spec }) => spec.bits), 2) - 1
   return qfloat.model.graph.outputs.map(({ name }, i) => {
     const own = plan.tensors.find(({ value, graphOutput }) => value === name && graphOutput)
-    const scale = own && params.get(own.group)?.scale[0]
+    const scale = own && stepOf(params.get(own.group))
     const candidate = must(quantized.graph.outputs[i], 'output').name
     return { value: name, reference: name, candidate, levels, ...(scale === undefined ? {} : { scale }) }
   })
+}
+
+/** The scale; of levels that are not evenly spaced, the least distance between two. */
+function stepOf(params: QuantParams | undefined): number | undefined {
+  const [scale] = params?.scale ?? []
+  const format = params?.spec.format
+  if (scale === undefined || format?.kind !== 'levels') return scale
+  const { levels } = format
+  return scale * Math.min(...levels.slice(1).map((level, i) => level - (levels[i] as number)))
 }
 
 /** Quantized activations as their readers see them, in both networks. */
@@ -138,7 +147,7 @@ function tensorPairs({ qfloat: { model, record }, quantized, plan, params }: Con
   return plan.tensors.flatMap(({ role, value, group, graphOutput }) => {
     const reference = nodes.get(sites.get(`${group}\n${value}`) ?? '')?.outputs[0]?.name
     const candidate = graphOutput ? value : dequantizedName(value)
-    const scale = params.get(group)?.scale[0]
+    const scale = stepOf(params.get(group))
     if (role !== 'activation' || reference === undefined || scale === undefined || !values.has(candidate)) return []
     return [{ value, reference, candidate, scale, levels: 1 }]
   })
