@@ -17,6 +17,7 @@ import { pplW8A16 } from './ppl-w8a16.ts'
 import { qdq } from './qdq.ts'
 import { qoperator } from './qoperator/qoperator.ts'
 import { rknn } from './rknn.ts'
+import { simulate } from './simulate.ts'
 import { snpe } from './snpe.ts'
 import { stpu } from './stpu.ts'
 import { tengine } from './tengine.ts'
@@ -31,6 +32,7 @@ export const EXPORTERS = {
   qoperator,
   dynamic,
   openvino,
+  simulate,
   json: native,
   'aimet-0.6.1': aimet061,
   'aimet-1.0.0': aimet100,

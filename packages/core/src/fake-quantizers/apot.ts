@@ -1,5 +1,5 @@
 import { attribute } from '../ir/index.ts'
-import { broadcastable, gridOf, type QuantSpec, withoutHeadroom } from '../quant/index.ts'
+import { apotLevels, broadcastable, type FormatOf, gridOf, type QuantSpec, withoutHeadroom } from '../quant/index.ts'
 import { invariant, must } from '../util/index.ts'
 import { DEVIATION_EPSILON, levelOp, levelType } from './apot-op.ts'
 import type { FakeQuantizer, QuantizerContext } from './define.ts'
@@ -34,7 +34,7 @@ export const apot: FakeQuantizer<ApotOptions> = {
   summary: 'rounds to the levels of a table, such as sums of powers of two, and trains where values are clipped',
   source: 'Li et al. 2020, arXiv:1909.13144',
   options: {
-    normalize: { summary: 'weights get mean 0 and deviation 1 before they are rounded', default: true },
+    normalize: { summary: 'weights get mean 0 and deviation 1 before they are rounded', default: false },
     gain: gainOption,
     start: {
       summary: 'where clipping begins, in deviations of normalized weights (3 if 0); 0: the observed range',
@@ -44,8 +44,10 @@ export const apot: FakeQuantizer<ApotOptions> = {
     gradientScale: gradientScaleOption('none'),
   },
   roles: ['weight', 'activation'],
+  weightObserver: 'mse',
   ops: APOT_OPS,
   levels: true,
+  formatOf,
   obstacle(spec) {
     if (spec.format?.kind !== 'levels')
       return 'apot rounds to tables of levels, and this target has another number format'
@@ -95,6 +97,11 @@ export const apot: FakeQuantizer<ApotOptions> = {
       return (x) => (x - mean) * factor
     })
   },
+}
+
+/** One signed bit is the sign, which a spec of integers has as well. */
+function formatOf(...[bits, sign]: Parameters<FormatOf>): ReturnType<FormatOf> {
+  return bits < 2 || bits > 8 ? undefined : { kind: 'levels', levels: apotLevels(bits, sign) }
 }
 
 const padded = (values: ArrayLike<number>, length: number, fill: number): number[] =>

@@ -1,6 +1,6 @@
 import type { Attribute, Shape, Tensor, Value } from '../ir/index.ts'
 import type { OpDef } from '../ops/index.ts'
-import type { NodeSink, QuantParams, QuantSpec, Target } from '../quant/index.ts'
+import type { FormatOf, NodeSink, QuantParams, QuantSpec, Target } from '../quant/index.ts'
 import type { OptionSpec, OptionsOf } from '../util/index.ts'
 
 /** Domain of the operators that fake-quantizers are. */
@@ -74,7 +74,7 @@ export interface FakeQuantizer<O extends object = object> {
   readonly source: string
   readonly options: OptionsOf<O>
   readonly roles: readonly QuantizerRole[]
-  /** Name of the fake-quantizer for the roles that this one has not; default `lsq`. */
+  /** Name of the fake-quantizer for the roles, and for the specs, that this one is not for; default `lsq`. */
   readonly partner?: string
   /** Name of the observer whose ranges the scales of weights should begin with; default the run's own. Activations begin with the run's. */
   readonly weightObserver?: string
@@ -82,6 +82,11 @@ export interface FakeQuantizer<O extends object = object> {
   readonly affineWeightObserver?: string
   /** Quantizes to the levels of the spec's format, where others need evenly spaced integers. */
   readonly levels?: true
+  /**
+   * Of one that quantizes to levels: those that it takes where a target holds any format. Where layers at the ends of a network keep integers all
+   * the same, the partner stands.
+   */
+  readonly formatOf?: FormatOf
   /** Every operator that `init` may call. */
   readonly ops: readonly OpDef[]
   /**

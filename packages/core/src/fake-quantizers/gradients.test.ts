@@ -317,7 +317,7 @@ describe('apot', () => {
     const call = callOf(
       'apot',
       { params: params(spec, 2), values, role: 'weight' },
-      { options: { gain: 'unit', start: 1 } },
+      { options: { normalize: true, gain: 'unit', start: 1 } },
     )
     const { y, gradients } = await run(call)
     const mean = values.reduce((a, b) => a + b) / 16

@@ -10,7 +10,7 @@ import {
 } from '../ir/index.ts'
 import type { OpRegistry } from '../ops/index.ts'
 import { inferShapes, PASSES } from '../passes/index.ts'
-import type { ParamsTable, QuantPlan, Target } from '../quant/index.ts'
+import { isSimulated, type ParamsTable, type QuantPlan, type Target } from '../quant/index.ts'
 import { type Diagnostic, Diagnostics, problem } from '../util/index.ts'
 import type { ImportContext } from './context.ts'
 import { collectEntries } from './entries.ts'
@@ -62,6 +62,10 @@ export function importQuantized(model: Model, ops: OpRegistry, options: ImportOp
     })
   }
   const cx = prepare(model, ops)
+  if (isSimulated(model)) {
+    const fix = 'take what was made before it: the network with fake-quantizers, or the float one'
+    cx.diagnostics.warn('IMPORT_SIMULATED', 'ordinary nodes stand for numbers of which the file has no codes', { fix })
+  }
   for (const node of [...cx.graph.nodes]) lower(node, cx)
   const entries = collectEntries(cx)
   sweep(cx)

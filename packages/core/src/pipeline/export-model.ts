@@ -1,6 +1,13 @@
 import { type ImportedModel, retarget } from '../import/index.ts'
 import type { Model } from '../ir/index.ts'
-import { type Override, type PlannerOptions, type QuantPlan, requiredOpset, type Target } from '../quant/index.ts'
+import {
+  isSimulated,
+  type Override,
+  type PlannerOptions,
+  type QuantPlan,
+  requiredOpset,
+  type Target,
+} from '../quant/index.ts'
 import { findTarget, knownTarget } from '../targets/index.ts'
 import { type Diagnostic, FewbitError, problem } from '../util/index.ts'
 import { type Export, type Exportable, type ExportOptions, exportArtifacts } from './export.ts'
@@ -26,10 +33,11 @@ export interface ExportedModel extends Export {
 /**
  * Writes a quantized model, whoever quantized it, in the forms of a backend. For its own backend plan and parameters are those of the
  * file; for another one the network is planned anew with the ranges that the file covers. No data are needed.
- * @throws FewbitError IMPORT_FLOAT, RETARGET_RANGE, TARGET_MISSING, and what `exportArtifacts` throws.
+ * @throws FewbitError EXPORT_SIMULATED, IMPORT_FLOAT, RETARGET_RANGE, TARGET_MISSING, and what `exportArtifacts` throws.
  */
 export async function exportModel(model: Model, options: ExportModelOptions): Promise<ExportedModel> {
   const run = new Run(options)
+  if (isSimulated(model)) throw simulated()
   const imported = importModel(model, run)
   const target = targetFor(imported, options.target, run)
   const recipe = recipeIn(model)
@@ -41,6 +49,15 @@ export async function exportModel(model: Model, options: ExportModelOptions): Pr
   const all = [...run.diagnostics.list, ...imported.diagnostics, ...source.diagnostics, ...diagnostics]
   return { artifacts, exporters, plan: source.plan, ...(isOwn && recipe ? { recipe } : {}), diagnostics: all }
 }
+
+const simulated = () =>
+  problem(
+    'EXPORT_SIMULATED',
+    'the file computes levels by ordinary nodes, and stores no codes that another form could hold',
+    {
+      fix: 'any runtime runs it as it is; for another backend start from the float network, and train for that backend',
+    },
+  )
 
 type Source = Exportable & { readonly diagnostics: readonly Diagnostic[] }
 

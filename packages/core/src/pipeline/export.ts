@@ -2,7 +2,7 @@ import type { Artifact, ExportContext, Exporter } from '../exporters/index.ts'
 import { isQuantized } from '../import/index.ts'
 import { cloneModel, type Model } from '../ir/index.ts'
 import { structuralHash } from '../passes/index.ts'
-import type { ParamsTable, QuantPlan } from '../quant/index.ts'
+import { hasUneven, type ParamsTable, type QuantPlan, type Target } from '../quant/index.ts'
 import { findTarget } from '../targets/index.ts'
 import { type Diagnostic, digest, FewbitError, problem } from '../util/index.ts'
 import { type Registries, registriesWith } from './plugin.ts'
@@ -47,7 +47,8 @@ export function exportArtifacts(source: Exportable, options: ExportOptions = {})
   const context = (base: string): ExportContext => {
     return { name: base, model: cloneModel(source.float), plan, params, target, ops: registries.ops }
   }
-  const own = options.forms === 'first' ? target.exporters.slice(0, 1) : target.exporters
+  const forms = formsOf(target, plan)
+  const own = options.forms === 'first' ? forms.slice(0, 1) : forms
   const wanted = (options.exporters ?? own).map((exporter) => exporterNamed(exporter, registries))
   const required = options.exporters ? wanted.length : 1
   const { ready, diagnostics } = checkAll(wanted, required, context(name))
@@ -66,6 +67,10 @@ export function exportArtifacts(source: Exportable, options: ExportOptions = {})
   }
   return { artifacts, exporters: ready.map((e) => e.name), diagnostics }
 }
+
+/** The target's own; where the plan has formats that pairs of quantizers do not say and nothing runs anyway, a simulation in the place of the pairs. */
+const formsOf = ({ formats, exporters }: Target, plan: QuantPlan): readonly string[] =>
+  formats === 'any' && hasUneven(plan) ? exporters.map((name) => (name === 'qdq' ? 'simulate' : name)) : exporters
 
 /** Several forms come with the same float network beside them. */
 function isSame(a: Artifact, b: Artifact): boolean {

@@ -1,6 +1,7 @@
 import type { Model } from '../ir/index.ts'
 import { checkStage, type PassName } from '../passes/index.ts'
 import {
+  type Formats,
   type Override,
   type PlannerOptions,
   planQuantization,
@@ -19,27 +20,32 @@ import type { Run } from './run.ts'
 export const targetOf = ({ target }: QuantizeSettings, { registries }: Run): Target =>
   findTarget(target, registries.targets)
 
+interface Preparing {
+  /** What the network must be able to say beside the settings' own. */
+  readonly schemes?: readonly string[]
+  /** Passes that are left out. */
+  readonly without?: readonly PassName[]
+  readonly formats?: Formats
+}
+
 /**
  * The float network at an opset that can say what the plan wants: 4 and 16 bits came later than 8.
- * @param schemes that it must be able to say beside the settings' own.
- * @param without passes that are left out.
  */
 export async function prepareAndPlan(
   model: Model,
   settings: QuantizeSettings,
   run: Run,
-  schemes: readonly string[] = [],
-  without: readonly PassName[] = [],
+  { schemes = [], without = [], formats = {} }: Preparing = {},
 ) {
   const target = targetOf(settings, run)
   const float = await run.stage('prepare', () => prepare(model, target, run, undefined, settings.scheme, without))
-  const plan = await run.stage('plan', () => makePlan(float, settings, run))
+  const plan = await run.stage('plan', () => makePlan(float, settings, run, { formats }))
   checkFloat(float, run)
   const plans = [plan, ...schemes.map((scheme) => makePlan(float, settings, run, { scheme }))]
   const needed = Math.max(...plans.map((each) => opsetFor(each, target, run)))
   if (plan.tensors.length === 0 || float.opset() >= needed) return { float, plan }
   const raised = await run.stage('prepare', () => prepare(model, target, run, needed, settings.scheme, without))
-  return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run)) }
+  return { float: raised, plan: await run.stage('plan', () => makePlan(raised, settings, run, { formats })) }
 }
 
 /** The plan of a network that algorithms have rewritten. */

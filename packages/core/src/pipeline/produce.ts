@@ -57,7 +57,7 @@ export async function calibrated(model: Model, options: QuantizeOptions, run: Ru
   const { recipe: replayed } = options
   if (replayed) checkOrigin(replayed, model, run)
   const algorithms = algorithmsFor(settings, true, run)
-  const prepared = await prepareAndPlan(model, settings, run, schemes)
+  const prepared = await prepareAndPlan(model, settings, run, { schemes })
   const looked = await openData(model, prepared.float, options, settings, run)
   const { dataset, data, batchSize } = looked
   const around = { settings, target, norms: normStatistics(model), data: dataset, batchSize, run }

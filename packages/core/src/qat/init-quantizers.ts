@@ -6,7 +6,14 @@ import {
 } from '../fake-quantizers/index.ts'
 import { asTensor, type Model, type Tensor, UniqueNames, type Value, valuesByName } from '../ir/index.ts'
 import { channelLayout } from '../passes/index.ts'
-import { groupsOf, type ParamsTable, type QuantParams, type QuantPlan, type TensorPlan } from '../quant/index.ts'
+import {
+  groupsOf,
+  type ParamsTable,
+  type QuantParams,
+  type QuantPlan,
+  type QuantSpec,
+  type TensorPlan,
+} from '../quant/index.ts'
 import { must } from '../util/index.ts'
 import { attributeRecords } from './attribute-record.ts'
 import type { QatContext } from './context.ts'
@@ -42,7 +49,7 @@ export function initialQuantizers(init: QuantizerInit, cx: QatContext): InitialQ
     if (!isQuantizedWhileTraining(members)) return []
     const params = must(init.params.get(group), `parameters of "${group}"`)
     const role = roleOf(members, values)
-    const choice = role === 'activation' || role === 'weight' ? init.choices[role] : FIXED
+    const choice = role === 'activation' || role === 'weight' ? choiceFor(init.choices[role], params.spec, cx) : FIXED
     const call = initialCall(members, params, choice, { values, weights: init.weights }, cx)
     const sites = members.map(({ value }): QuantizerSite => ({ value, node: names.node(`${value}_fake_quantize`) }))
     return [recordOf({ group, role, params, choice, sites, call }, (name) => names.value(`${group}_${name}`), state)]
@@ -52,6 +59,14 @@ export function initialQuantizers(init: QuantizerInit, cx: QatContext): InitialQ
 
 /** Biases and constant operands are not what rules for weights are about. */
 const FIXED: QuantizerChoice = { name: 'fixed', options: {} }
+
+/** What was asked for, or, where it makes levels and a layer at an end of the network keeps integers, its partner. */
+export function choiceFor(asked: QuantizerChoice, spec: QuantSpec, cx: QatContext): QuantizerChoice {
+  const { quantizer } = chosen(asked, cx)
+  if (spec.format || !quantizer.formatOf?.(spec.bits, spec)) return asked
+  const partner = chosen({ name: quantizer.partner ?? 'lsq', options: {} }, cx)
+  return { name: partner.quantizer.name, options: partner.options }
+}
 
 interface GroupQuantizer {
   readonly group: string

@@ -80,6 +80,10 @@ const UNEVEN = 'its numbers are neither integers nor floats'
 
 const isUneven = ({ format }: QuantSpec): boolean => format?.kind === 'log2' || format?.kind === 'levels'
 
+/** Whether a plan has numbers of which no ONNX type holds codes. The signs of binary weights are integers. */
+export const hasUneven = ({ tensors }: QuantPlan): boolean =>
+  tensors.some(({ role, spec }) => isUneven(spec) && (role === 'activation' || !isBinary(spec.format)))
+
 /** Constants are only dequantized: how their codes were found is over by then. Signs are the integers −1 and 1. */
 function pairObstacle({ role }: TensorPlan, params: QuantParams): string | undefined {
   const { spec } = params

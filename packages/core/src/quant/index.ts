@@ -8,7 +8,7 @@ export {
   fakeQuantizeGraph,
   type NodeSink,
 } from './fake-quantize-graph.ts'
-export { type QuantForm, qdqObstacle, qdqObstacles, requiredOpset } from './form.ts'
+export { hasUneven, type QuantForm, qdqObstacle, qdqObstacles, requiredOpset } from './form.ts'
 export * from './formats/index.ts'
 export { activationRegion, type Region } from './fusion-shapes.ts'
 export * from './granularity.ts'

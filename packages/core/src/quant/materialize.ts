@@ -1,6 +1,6 @@
 import { type Model, removeUnusedInitializers, valuesByName } from '../ir/index.ts'
 import { FewbitError, must, problem } from '../util/index.ts'
-import { codeType, type QuantForm, qdqObstacles, requiredOpset } from './form.ts'
+import { codeType, hasUneven, type QuantForm, qdqObstacles, requiredOpset } from './form.ts'
 import { holdFloatLayers } from './hold-float.ts'
 import type { ParamsTable, QuantPlan } from './plan.ts'
 import { QuantWriter } from './quant-writer.ts'
@@ -13,6 +13,11 @@ export interface MaterializeOptions {
   /** Of stochastic rounding. Default 1. */
   readonly seed?: number
 }
+
+const SIMULATED = 'fewbit.simulated'
+
+/** Whether the file computes numbers of which it stores no codes: what stands in it says too little of how it was quantized. */
+export const isSimulated = (model: Model): boolean => model.metadata.has(SIMULATED)
 
 /**
  * Writes a plan into the graph, in place: constants become integers behind DequantizeLinear, activations pass through a pair of
@@ -40,6 +45,7 @@ export function materialize(
   }
   if (holdFloat) holdFloatLayers(model)
   removeUnusedInitializers(model)
+  if (form === 'simulate' && hasUneven(plan)) model.metadata.set(SIMULATED, 'levels')
   return model
 }
 

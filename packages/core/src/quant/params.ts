@@ -2,6 +2,7 @@ import { integerRange, invariant, must, problem } from '../util/index.ts'
 import { paramsFromRange } from './affine.ts'
 import { BINARY_LEVELS, formatRange, isBinary } from './formats/index.ts'
 import { forEachRun, paramCount } from './granularity.ts'
+import type { FormatOf } from './planner-options.ts'
 import {
   type Granularity,
   type NumberFormat,
@@ -40,6 +41,21 @@ export function quantSpec(
     ...(format ? { format } : {}),
     ...(rule.headroom ? { headroom: true } : {}),
   }
+}
+
+/** A rule for integers with the format that is made for its bits and sign instead, if any. Formats have no zero point. */
+export function withFormat<R extends Omit<TensorRule, 'granularity'>>(rule: R, formatOf: FormatOf | undefined): R {
+  const signed = rule.signed || !rule.symmetric
+  const format = rule.format ? undefined : formatOf?.(rule.bits, { signed })
+  if (!format) return rule
+  const { bothEnds: _, ...rest } = rule
+  return { ...(rest as R), signed, symmetric: true, format }
+}
+
+/** A spec with integers in place of its format. */
+export function withIntegers({ format: _, ...spec }: QuantSpec): QuantSpec {
+  const [quantMin, quantMax] = codeRange(spec)
+  return { ...spec, quantMin, quantMax }
 }
 
 /** The spec that codes obey once their scale is chosen. */

@@ -1,5 +1,15 @@
 import type { Override } from './plan.ts'
+import type { NumberFormat } from './spec.ts'
 import type { Dispatch } from './target.ts'
+
+/** The number format of tensors of so many bits; undefined leaves them integers. */
+export type FormatOf = (bits: number, sign: { readonly signed: boolean }) => NumberFormat | undefined
+
+/** What stands for integers, by role. */
+export interface Formats {
+  readonly weights?: FormatOf
+  readonly activations?: FormatOf
+}
 
 export interface PlannerOptions {
   /** Default the target's, which is `w8a8` mostly. */
@@ -29,6 +39,8 @@ export interface PlannerOptions {
   readonly tails?: 'float' | 'quantize'
   /** Bits of the first and the last node that sum products, whatever the scheme; default the target's. */
   readonly edgeBits?: number
+  /** In place of integers, but not at the first and the last node that sum products, where these have bits of their own. */
+  readonly formats?: Formats
   /** Operator types to leave in float. */
   readonly floatOps?: readonly string[]
   /** Names of nodes to leave in float. Keeping more nodes in float never quantizes a further operator. */

@@ -2,7 +2,7 @@ import type { Graph, Node } from '../ir/index.ts'
 import type { Diagnostics } from '../util/index.ts'
 import { matches, overrideText } from './overrides.ts'
 import type { Override, Reason } from './plan.ts'
-import type { PlannerOptions } from './planner-options.ts'
+import type { Formats, PlannerOptions } from './planner-options.ts'
 import { spanOf } from './planner-span.ts'
 import { defaultScheme, parseScheme, type Scheme, type SchemeRules, schemeRules } from './scheme.ts'
 import type { Granularity } from './spec.ts'
@@ -20,6 +20,8 @@ export interface NodeSettings {
   readonly ownScheme: boolean
   /** True for the first and the last node that sum products, where these have bits of their own. */
   readonly isEdge: boolean
+  /** What stands for integers: nothing at the edges. */
+  readonly formats: Formats
 }
 
 /** Looks settings up and remembers which overrides were of use. */
@@ -50,13 +52,15 @@ export class Settings {
     for (const o of own) this.#unused.delete(o)
     this.#unseenNodes.delete(node.name)
     const withScheme = own.findLast((o) => o.scheme !== undefined)
+    const isEdge = !withScheme && this.#edges.has(node)
     return {
       rules: this.#rulesOf(withScheme?.scheme ?? this.scheme, withScheme ? undefined : this.#edges.get(node)),
       observer: own.findLast((o) => o.observer !== undefined)?.observer,
       granularity: own.findLast((o) => o.granularity !== undefined)?.granularity,
       float: this.#floatReason(node, withScheme),
       ownScheme: withScheme !== undefined,
-      isEdge: !withScheme && this.#edges.has(node),
+      isEdge,
+      formats: isEdge ? {} : (this.#options.formats ?? {}),
     }
   }
 

@@ -1,10 +1,10 @@
 import type { Graph, Value } from '../ir/index.ts'
 import { type Diagnostics, must } from '../util/index.ts'
-import { quantSpec } from './params.ts'
+import { quantSpec, withFormat, withIntegers } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
 import { isNonNegative, outputBounds } from './planner-bounds.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
-import type { PlannerOptions } from './planner-options.ts'
+import type { FormatOf, PlannerOptions } from './planner-options.ts'
 import type { Selection } from './planner-select.ts'
 import { fixedRangeOf, rootOf, type Sharing, shareScales } from './planner-sharing.ts'
 import { biasPlan, ConstantPlans, weightPlan } from './planner-weights.ts'
@@ -49,7 +49,9 @@ function* constantsOf(c: Candidate, activations: ActivationPlans, constants: Con
     if (!value || !input) continue
     const text = `constant operand of ${node.opType}, in the codes of its other operands`
     const source: ParamSource = { kind: 'weight', observer }
-    yield constants.add(value, node, { role: 'weight', spec: input.spec, source, reason: { code: 'OPERAND', text } })
+    // Methods that ask for a format are about weights and activations, and this is neither.
+    const spec = c.settings.formats.activations ? withIntegers(input.spec) : input.spec
+    yield constants.add(value, node, { role: 'weight', spec, source, reason: { code: 'OPERAND', text } })
   }
   const weightValue = c.weight === undefined ? null : node.inputs[c.weight]
   if (!weightValue) return
@@ -130,21 +132,22 @@ class ActivationPlans {
     return widest
   }
 
-  /** @param least bits. */
+  /** @param least bits: above 0 where an edge reads the group. */
   #spec(value: Value, least: number): QuantSpec {
-    const own = this.#ruleFor(value)
-    const rule = { ...own, bits: Math.max(own.bits, least) }
+    const { rule, formatOf } = this.#ruleFor(value)
     const unsigned = rule.unsignedWherePossible && rule.signed && isNonNegative(value, this.#cx.ops)
-    return quantSpec(unsigned ? { ...rule, signed: false } : rule, perTensor(), this.#cx.target)
+    const own = { ...rule, bits: Math.max(rule.bits, least), ...(unsigned && { signed: false }) }
+    return quantSpec(withFormat(own, least > 0 ? undefined : formatOf), perTensor(), this.#cx.target)
   }
 
   /** The rule of the node that makes the value, or of the first that reads it. */
-  #ruleFor(value: Value): ActivationRule {
+  #ruleFor(value: Value): { readonly rule: ActivationRule; readonly formatOf: FormatOf | undefined } {
     const inputsOnly = this.#cx.target.points === 'inputs'
     const readers = this.#selection.integerReaders(value).map((r) => r.candidate)
     const c =
       (inputsOnly ? readers[0] : undefined) ?? this.#maker(value) ?? must(readers[0], `reader of "${value.name}"`)
-    return { ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations }
+    const rule = { ...must(c.settings.rules.activations, 'rule for activations'), ...c.rule.activations }
+    return { rule, formatOf: c.settings.formats.activations }
   }
 
   /** The bits that the first or the last product wants of what it reads; 0 for what neither reads. */

@@ -1,7 +1,7 @@
 import type { Node, Value } from '../ir/index.ts'
 import { readAttrs, versionIn } from '../ops/index.ts'
 import { must } from '../util/index.ts'
-import { quantSpec } from './params.ts'
+import { quantSpec, withFormat } from './params.ts'
 import type { ParamSource, Reason, TensorPlan } from './plan.ts'
 import type { Candidate, PlanContext } from './planner-candidates.ts'
 import { type Granularity, perChannel, perGroup, perTensor, type QuantSpec } from './spec.ts'
@@ -44,7 +44,8 @@ export function weightPlan(
   cx: PlanContext,
 ): Pick<TensorPlan, 'role' | 'spec' | 'source' | 'reason'> {
   const { rule, granularity, reason } = weightRule(c, value, cx)
-  return { role: 'weight', spec: quantSpec(rule, granularity, cx.target), source: { kind: 'weight', observer }, reason }
+  const spec = quantSpec(withFormat(rule, c.settings.formats.weights), granularity, cx.target)
+  return { role: 'weight', spec, source: { kind: 'weight', observer }, reason }
 }
 
 function weightRule(c: Candidate, value: Value, cx: PlanContext) {

@@ -167,6 +167,11 @@ export interface Target {
   readonly edgeBits?: number
   /** Networks that are trained with BatchNormalization of its own behind quantized layers keep it when they are deployed. Absent: it is folded. */
   readonly batchNorm?: 'separate'
+  /**
+   * `any`: nothing runs this, so that tensors may have other number formats than integers where a method asks for them. The first and the last
+   * node that sum products keep integers where they have bits of their own.
+   */
+  readonly formats?: 'any'
   readonly minOpset: number
   /** The engine that is this backend: what is measured on it is what is deployed. Others are simulated. */
   readonly engine?: 'onnxruntime'

@@ -23,6 +23,7 @@ export const academic: Target = {
   points: 'inputs',
   dispatch: 'listed',
   edgeBits: 8,
+  formats: 'any',
   batchNorm: 'separate',
   ops: { Conv: INTEGER, ConvTranspose: INTEGER, Gemm: PLAIN_GEMM, MatMul: INTEGER },
   fuse: [],

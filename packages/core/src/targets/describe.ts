@@ -27,6 +27,7 @@ export function describeTarget(target: Target): TargetDescription {
       ['activations', quantizesActivations(target) ? activationText(target.activations, target) : 'stay in float'],
       ['weights', ruleText(target.weights, target)],
       ['bias', biasText(target)],
+      ...(target.formats === 'any' ? [FORMATS] : []),
       ['bits', `weights ${bits.weights.join(', ')}; activations ${bits.activations.join(', ') || 'none'}`],
       ['scheme', `${defaultScheme(target)} where none is asked for`],
       ['kernels', kernelText(target)],
@@ -45,6 +46,11 @@ export function describeTarget(target: Target): TargetDescription {
 }
 
 const quantizesActivations = ({ bits }: Target): boolean => bits.activations.length > 0
+
+const FORMATS = [
+  'formats',
+  'any in place of integers, where a fake-quantizer makes one; not at the first and the last',
+] as const
 
 const kernelText = ({ kernels }: Target): string =>
   `activations ${kernels.activations.join(', ') || 'float'}; weights ${kernels.weights.join(', ')}`

@@ -88,9 +88,20 @@ class Subject {
     demand(summary.length > 0 && source.length > 0, () => 'there is no summary or no source')
     for (const [name, option] of Object.entries(options)) {
       demand(option.summary.length > 0, () => `option "${name}" has no summary`)
-      const differs = others(option).some((value) => this.#cases().some((c) => this.#isChanged(c, { [name]: value })))
+      const differs = others(option).some((value) => this.#matters(name, value))
       demand(differs, () => `option "${name}" changes nothing`)
     }
+  }
+
+  /** By itself, or where one other option is not as it is by default. */
+  #matters(name: string, value: OptionValue): boolean {
+    const alone: Chosen[] = [{}]
+    const beside = Object.entries(this.#quantizer.options).flatMap(([other, option]): Chosen[] =>
+      other === name ? [] : others(option).map((v) => ({ [other]: v })),
+    )
+    return [...alone, ...beside].some((given) =>
+      this.#cases().some((c) => this.#isChanged(c, given, { ...given, [name]: value })),
+    )
   }
 
   listsOperators(): void {
@@ -187,13 +198,13 @@ class Subject {
     return chooseFakeQuantizer({ name: this.#quantizer.name, options }, { [this.#quantizer.name]: this.#quantizer })
   }
 
-  #isChanged({ role, spec }: { role: QuantizerRole; spec: QuantSpec }, options: Chosen): boolean {
+  #isChanged({ role, spec }: { role: QuantizerRole; spec: QuantSpec }, before: Chosen, after: Chosen): boolean {
     const show = (chosen: ChosenFakeQuantizer) => {
       const { op, inputs, attributes, training } = new Case(chosen, role, spec).call
       const shown = inputs.map(({ initial, ...input }) => ({ ...input, initial: Array.from(initial.numbers()) }))
       return JSON.stringify([op.type, shown, attributes, training], (_, v) => (typeof v === 'bigint' ? `${v}` : v))
     }
-    return show(this.#choose(options)) !== show(this.#choose())
+    return show(this.#choose(after)) !== show(this.#choose(before))
   }
 }
 

@@ -42,6 +42,8 @@ describe('benchQat', () => {
         expect(found?.deployed).toEqual(found?.qfloat)
       }
     }
+    expect(cell('apot', 'academic')).toMatchObject({ within: 1, measuredOn: 'simulation' })
+    expect(cell('apot', 'academic')?.deployed).toEqual(cell('apot', 'academic')?.qfloat)
     expect(cell('apot', 'tvm')?.refused).toMatchObject({
       code: 'QAT_OBSTACLE',
       reason: expect.stringContaining('not evenly spaced'),

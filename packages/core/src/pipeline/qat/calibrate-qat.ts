@@ -1,7 +1,7 @@
 import { cloneModel, type Model, nameNodes, type Tensor, valuesByName } from '../../ir/index.ts'
 import { GRADIENT_OPSET } from '../../ops/index.ts'
 import { convertOpset, type PassName, runPasses } from '../../passes/index.ts'
-import type { ParamsTable, QuantPlan } from '../../quant/index.ts'
+import type { Formats, ParamsTable, QuantPlan } from '../../quant/index.ts'
 import { problem } from '../../util/index.ts'
 import { macsOnData, withMacs } from '../macs.ts'
 import { prepareAndPlan, targetOf } from '../make-plan.ts'
@@ -23,17 +23,23 @@ export interface CalibratedNetwork {
   readonly recipe: Recipe
 }
 
+export interface CalibrationRequest {
+  readonly options: QuantizeOptions
+  readonly settings: QuantizeSettings
+  /** Passes that preparing leaves out. */
+  readonly without: readonly PassName[]
+  readonly formats: Formats
+}
+
 /** What `quantize` does before it searches: prepare, plan, calibrate with the observers that the settings name. */
 export async function planAndCalibrate(
   model: Model,
-  options: QuantizeOptions,
-  settings: QuantizeSettings,
+  { options, settings, without, formats }: CalibrationRequest,
   run: Run,
-  without: readonly PassName[],
 ): Promise<CalibratedNetwork> {
   const target = targetOf(settings, run)
   const raised = await atGradientOpset(model, run)
-  const { float, plan: first } = await prepareAndPlan(raised, settings, run, [], without)
+  const { float, plan: first } = await prepareAndPlan(raised, settings, run, { without, formats })
   refuseEmpty(first)
   const { data, inputs, batchSize } = await openData(model, float, options, settings, run)
   const stats = await run.stage('calibrate', (progress) =>

@@ -13,7 +13,7 @@ import {
   unfoldNorms,
   writeQFloat,
 } from '../../qat/index.ts'
-import type { Target } from '../../quant/index.ts'
+import type { Formats, Target } from '../../quant/index.ts'
 import { targetAtBits } from '../../targets/index.ts'
 import { learnedParameters } from '../../training/index.ts'
 import { type Diagnostic, must, problem } from '../../util/index.ts'
@@ -26,7 +26,14 @@ import { settingsOf } from '../settings.ts'
 import { type CalibratedNetwork, planAndCalibrate } from './calibrate-qat.ts'
 import { withPreset } from './presets.ts'
 import { contextOf } from './qat-context.ts'
-import { choicesOf, type PrepareQatOptions, refuseForeign, refuseObstacles, weightObserverFor } from './qat-options.ts'
+import {
+  choicesOf,
+  formatsOf,
+  type PrepareQatOptions,
+  refuseForeign,
+  refuseObstacles,
+  weightObserverFor,
+} from './qat-options.ts'
 
 export interface PrepareQatResult extends QFloat {
   readonly diagnostics: readonly Diagnostic[]
@@ -46,8 +53,8 @@ export async function prepareQat(model: Model, given: PrepareQatOptions): Promis
   refusePrepared(model)
   const run = new Run(options)
   const request = requestOf(options, run)
-  const found = await planAndCalibrate(model, request.options, request.settings, run, request.without)
-  refuseObstacles(found.plan, request.choices, request.target, run.registries.fakeQuantizers)
+  const found = await planAndCalibrate(model, request, run)
+  refuseObstacles(found.plan, request.choices, request.target, run)
   const unfolded = await unfold(found.raised, found.float, request, run)
   const qfloat = begin(found, unfolded, request, options.rangeObserver ?? null, run)
   return { ...qfloat, diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics] }
@@ -85,6 +92,7 @@ interface Request {
   readonly target: Target
   readonly choices: Choices
   readonly strategy: BatchNormStrategy
+  readonly formats: Formats
   /** Passes that preparing leaves out. */
   readonly without: readonly PassName[]
 }
@@ -107,7 +115,8 @@ function requestOf(options: PrepareQatOptions, run: Run): Request {
   const settings = settingsOf(given, run)
   const target = targetOf(settings, run)
   const isSeparate = strategy.kind === 'separate' && target.batchNorm === 'separate'
-  return { options: given, settings, target, choices, strategy, without: isSeparate ? FOLDING : [] }
+  const formats = formatsOf(choices, target, known)
+  return { options: given, settings, target, choices, strategy, formats, without: isSeparate ? FOLDING : [] }
 }
 
 /** Nobody's kernels compute with 4 bits where papers, and networks of tomorrow's hardware, want them. */

@@ -6,12 +6,19 @@ import {
   parseFakeQuantizer,
   type QuantizerRole,
 } from '../../fake-quantizers/index.ts'
-import type { BatchNormName, Choices, QuantizerChoice, RangeObserver } from '../../qat/index.ts'
-import type { QuantPlan, Target } from '../../quant/index.ts'
+import {
+  type BatchNormName,
+  type Choices,
+  choiceFor,
+  type QuantizerChoice,
+  type RangeObserver,
+} from '../../qat/index.ts'
+import type { Formats, QuantPlan, Target } from '../../quant/index.ts'
 import { type Diagnostic, FewbitError, problem } from '../../util/index.ts'
 import type { QuantizeOptions } from '../quantize.ts'
-import type { RunOptions } from '../run.ts'
+import type { Run, RunOptions } from '../run.ts'
 import type { QatPresetName } from './presets.ts'
+import { contextOf } from './qat-context.ts'
 
 /** A name, `name:key=value`, or a name with options. */
 export type QuantizerRequest = string | { readonly name: string; readonly options?: QuantizerChoice['options'] }
@@ -98,16 +105,35 @@ export function weightObserverFor(
   return symmetric ? weightObserver : (affineWeightObserver ?? weightObserver)
 }
 
+/** The number formats that fake-quantizers of levels ask for, where the target holds any. */
+export function formatsOf({ activation, weight }: Choices, target: Target, known: FakeQuantizers): Formats {
+  if (target.formats !== 'any') return {}
+  const [activations, weights] = [activation, weight].map((choice) => chosenOf(choice, known).quantizer.formatOf)
+  return { ...(activations && { activations }), ...(weights && { weights }) }
+}
+
+/** What a run knows by name. */
+type Known = Pick<Run, 'ops' | 'registries'>
+
 /** @throws FewbitError QAT_OBSTACLE for each reason why a fake-quantizer cannot stand for what is planned. */
-export function refuseObstacles(plan: QuantPlan, choices: Choices, target: Target, known: FakeQuantizers): void {
+export function refuseObstacles(plan: QuantPlan, choices: Choices, target: Target, run: Known): void {
+  const known = run.registries.fakeQuantizers
   const found = new Map<string, Diagnostic>()
   for (const { value, role, spec } of plan.tensors) {
     if (role === 'bias') continue
-    const choice = choices[role === 'weight' ? 'weight' : 'activation']
-    const text = obstacleOf(chosenOf(choice, known), role === 'weight' ? 'weight' : 'activation', spec, target)
+    const asked = choices[role === 'weight' ? 'weight' : 'activation']
+    const choice = target.formats === 'any' ? choiceFor(asked, spec, contextOf(run)) : asked
+    const chosen = chosenOf(choice, known)
+    const text = obstacleOf(chosen, role === 'weight' ? 'weight' : 'activation', spec, target)
     const message = `fake-quantizer ${choice.name} cannot stand for "${value}" on ${target.title}: ${text}`
-    const fix = `choose another one of ${Object.keys(known).join(', ')}`
+    const others = `choose another one of ${Object.keys(known).join(', ')}`
+    const fix = `${others}${chosen.quantizer.levels && !spec.format ? holdersOfFormats(run) : ''}`
     if (text && !found.has(text)) found.set(text, { code: 'QAT_OBSTACLE', level: 'error', message, at: { value }, fix })
   }
   if (found.size > 0) throw new FewbitError([...found.values()])
+}
+
+function holdersOfFormats({ registries }: Known): string {
+  const names = Object.values(registries.targets).flatMap(({ formats, name }) => (formats === 'any' ? [name] : []))
+  return `, or a target that holds any levels, because nothing runs it: ${names.join(', ')}`
 }
