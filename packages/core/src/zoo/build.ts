@@ -41,13 +41,17 @@ export function buildZooModel(name: ZooName, options: ZooOptions = {}): Model {
 
 /** @throws FewbitError ZOO_UNKNOWN with the nearest names. */
 export function zooEntry(name: string): ZooEntry {
-  if (Object.hasOwn(ZOO, name)) return ZOO[name as ZooName]
-  const near = nearestNames(name, Object.keys(ZOO))
-  throw problem('ZOO_UNKNOWN', `the zoo has no network "${name}"`, {
-    at: { option: 'name' },
-    fix: `${near.length > 0 ? `did you mean ${near.join(' or ')}? ` : ''}"fewbit zoo" lists all`,
-  })
+  if (isZooName(name)) return ZOO[name]
+  throw problem('ZOO_UNKNOWN', `the zoo has no network "${name}"`, { at: { option: 'name' }, fix: zooHint(name) })
 }
+
+/** What to write in place of a name that the zoo does not have. */
+export function zooHint(name: string): string {
+  const near = nearestNames(name, Object.keys(ZOO))
+  return `${near.length > 0 ? `did you mean ${near.join(' or ')}? ` : ''}"fewbit zoo" lists all`
+}
+
+export const isZooName = (name: string): name is ZooName => Object.hasOwn(ZOO, name)
 
 const badOption = (option: string, value: unknown, wanted: string): Error =>
   problem('ZOO_OPTION', `${option} is ${String(value)}, but must be ${wanted}`, { at: { option } })

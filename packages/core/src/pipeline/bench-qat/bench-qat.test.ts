@@ -1,5 +1,6 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
+import { Tensor } from '../../ir/index.ts'
 import { TARGETS, targetAtBits } from '../../targets/index.ts'
 import { network, pictures } from '../train/small-task.fixture.ts'
 import { type BenchQatOptions, benchQat } from './bench-qat.ts'
@@ -66,6 +67,44 @@ describe('benchQat', () => {
     await expect(benchQat({ small: network() }, other)).rejects.toThrow(/BENCH_SETTINGS.*recipe/)
     const foreign = { ...first, memory: { ...kept, load: async () => ({ cells: 1 }) } }
     await expect(benchQat({ small: network() }, foreign)).rejects.toThrow(/BENCH_FORMAT/)
+  })
+
+  it('makes a network when its turn comes, unless the table is of another one', async () => {
+    const kept = memory()
+    const made: string[] = []
+    const lazily = (name: string, recipe: { epochs: number }) => ({
+      recipe,
+      make: async () => {
+        made.push(name)
+        return network()
+      },
+    })
+    const one = options({ memory: kept, algorithms: ['lsq'], targets: ['academic'] })
+    const bench = await benchQat({ a: lazily('a', { epochs: 1 }), b: network() }, one)
+    expect(bench.settings).toMatchObject({ 'float a': { epochs: 1 }, 'model a': bench.settings['model b'] })
+    expect(bench.settings).not.toHaveProperty('float b')
+    expect(bench.training).toBeUndefined()
+    await expect(benchQat({ a: lazily('again', { epochs: 2 }) }, one)).rejects.toThrow(/BENCH_SETTINGS.*float a/)
+    expect(made).toEqual(['a'])
+  })
+
+  it('knows each network of a table again, not the first one alone', async () => {
+    const one = options({ memory: memory(), algorithms: ['lsq'], targets: ['academic'] })
+    await benchQat({ a: network(), b: network() }, one)
+    const other = network()
+    const weight = [...other.graph.initializers].find(({ constant }) => (constant?.dims.length ?? 0) > 1)!
+    weight.constant = Tensor.float32(weight.constant!.dims, new Float32Array(weight.constant!.size))
+    await expect(benchQat({ a: network(), b: other }, one)).rejects.toThrow(/BENCH_SETTINGS.*model b/)
+  })
+
+  it.each([
+    [{ targets: ['academic', 'tensort'] }, /TARGET_UNKNOWN.*tensort/],
+    [{ algorithms: ['lsq', 'pakt'] }, /FAKE_QUANTIZER_UNKNOWN.*pakt/],
+    [{ schemes: ['w4b4'] }, /SCHEME_UNKNOWN.*w4b4/],
+  ])('says what is mistyped in %j before anything is trained', async (names, message) => {
+    const kept = memory()
+    await expect(benchQat({ small: network() }, options({ ...names, memory: kept }))).rejects.toThrow(message)
+    expect(kept.saved).toEqual([])
   })
 
   it('takes a target at its word where that is asked for', async () => {

@@ -1,15 +1,18 @@
 import type { Model } from '../../ir/index.ts'
 import { structuralHash } from '../../passes/index.ts'
-import { problem } from '../../util/index.ts'
+import { parseScheme } from '../../quant/index.ts'
+import { findTarget } from '../../targets/index.ts'
 import type { Data } from '../data.ts'
 import { score } from '../evaluate.ts'
+import { choicesOf } from '../qat/qat-options.ts'
 import { Run, type RunOptions } from '../run.ts'
-import type { TrainEvaluation } from '../train/index.ts'
+import { TRAINING_KEY, type TrainEvaluation } from '../train/index.ts'
 import { type RunData, readRunData } from '../train/run-data.ts'
-import { BENCH_ALGORITHMS } from './algorithms.ts'
+import { BENCH_ALGORITHMS, qatMethod } from './algorithms.ts'
 import { type CellPlace, measureCell } from './cell.ts'
 import { QAT_BENCH_RECIPE, type QatBenchRecipe } from './recipe.ts'
-import { benchSchema, type QatBench, type QatBenchMemory, type QatCell } from './state.ts'
+import type { QatBench, QatBenchMemory, QatCell } from './state.ts'
+import { earlier, withSettings } from './table.ts'
 
 export interface BenchQatOptions extends RunOptions {
   /** Labelled samples to train on; calibration takes some of them. */
@@ -29,6 +32,13 @@ export interface BenchQatOptions extends RunOptions {
   readonly onCell?: (cell: QatCell, bench: QatBench) => void
 }
 
+/** A float network that is made when its turn comes, such as one that has to be trained first. */
+export interface BenchNetwork {
+  /** All that it depends on. A table that was begun with another one is refused before anything is made. JSON. */
+  readonly recipe: Readonly<Record<string, unknown>>
+  make(): Promise<Model>
+}
+
 /** What MQBench compares (arXiv:2111.03759): the setting of papers, and rules of hardware. */
 export const BENCH_TARGETS: readonly string[] = ['academic', 'tensorrt', 'snpe', 'tvm', 'fbgemm', 'ascend-acl']
 
@@ -36,19 +46,26 @@ export const BENCH_TARGETS: readonly string[] = ['academic', 'tensorrt', 'snpe',
  * Trains each network with each method for each target by one recipe, converts what was trained, and scores the networks before and after
  * conversion: which methods of the literature survive the rules of hardware.
  * @param models by name.
- * @throws FewbitError BENCH_SETTINGS where the memory holds cells of another recipe; DATA_*; the signal's reason when aborted.
+ * @throws FewbitError BENCH_SETTINGS where the memory holds cells of another recipe, other data or networks; TARGET_UNKNOWN, SCHEME_UNKNOWN,
+ *   FAKE_QUANTIZER_* before anything is measured; DATA_*; the signal's reason when aborted.
  */
-export async function benchQat(models: Readonly<Record<string, Model>>, options: BenchQatOptions): Promise<QatBench> {
+export async function benchQat(
+  models: Readonly<Record<string, Model | BenchNetwork>>,
+  options: BenchQatOptions,
+): Promise<QatBench> {
   const { schemes = ['w4a4'], targets = BENCH_TARGETS, algorithms = BENCH_ALGORITHMS } = options
   const bench = new Bench(options)
+  bench.checkNames({ schemes, targets, algorithms })
   for (const [model, network] of Object.entries(models)) {
     const places = schemes.flatMap((scheme) =>
       algorithms.flatMap((algorithm) => targets.map((target) => ({ model, scheme, target, algorithm }))),
     )
-    await bench.measure(network, places)
+    await bench.measure(model, network, places)
   }
   return bench.result
 }
+
+type Names = Readonly<Record<'schemes' | 'targets' | 'algorithms', readonly string[]>>
 
 class Bench {
   readonly #options: BenchQatOptions
@@ -63,67 +80,67 @@ class Bench {
   }
 
   get result(): QatBench {
-    return this.#state ?? empty({})
+    return this.#state ?? withSettings(undefined, {})
   }
 
-  async measure(network: Model, places: readonly CellPlace[]): Promise<void> {
-    const { data: source, evaluation, strict = false, memory, onCell } = this.#options
+  /** A mistyped name is no result of a cell. */
+  checkNames({ schemes, targets, algorithms }: Names): void {
+    const { registries } = this.#run
+    for (const name of targets) findTarget(name, registries.targets)
+    for (const text of schemes) parseScheme(text)
+    for (const text of algorithms) choicesOf(qatMethod(text), registries.fakeQuantizers)
+  }
+
+  async measure(name: string, given: Model | BenchNetwork, places: readonly CellPlace[]): Promise<void> {
+    const { strict = false, evaluation, onCell } = this.#options
     const { metrics } = evaluation
-    const data = await readRunData(
-      network,
-      { ...this.#run.shared, data: source, evaluation, seed: this.#recipe.seed },
-      this.#run,
-    )
-    await this.#open(network, places[0]?.model ?? '', data)
+    await this.#settle({
+      ...{ recipe: this.#recipe, strict },
+      ...('make' in given && { [`float ${name}`]: given.recipe }),
+    })
+    const network = 'make' in given ? await given.make() : given
+    const data = await this.#dataOf(network)
+    await this.#settle({
+      [`data ${name}`]: data.data.toJSON(),
+      [`evaluation ${name}`]: data.evaluation?.toJSON() ?? null,
+      [`model ${name}`]: structuralHash(network),
+    })
+    await this.#scoreFloat(name, network, data)
     const all = { network, data, recipe: this.#recipe, strict, shared: this.#run.shared, ...(metrics && { metrics }) }
     for (const place of places) {
       if (this.result.cells.some((cell) => keyOf(cell) === keyOf(place))) continue
       const cell = await measureCell({ ...all, place })
       this.#state = { ...this.result, cells: [...this.result.cells, cell] }
-      await memory?.save(this.#state)
+      await this.#options.memory?.save(this.#state)
       onCell?.(cell, this.#state)
     }
   }
 
-  /** What is known, with the float network's scores. */
-  async #open(network: Model, name: string, data: RunData): Promise<void> {
-    const { strict = false, memory } = this.#options
-    const settings = {
-      ...this.#state?.settings,
-      ...{ recipe: this.#recipe, strict, data: data.data.toJSON(), evaluation: data.evaluation?.toJSON() ?? null },
-      [`model ${name}`]: structuralHash(network),
-    }
-    this.#state = this.#state ? { ...this.#state, settings } : await earlier(settings, memory)
-    if (this.#state.float[name] || !data.evaluation) return
+  /** Adds what cells depend on. @throws FewbitError BENCH_SETTINGS, BENCH_FORMAT */
+  async #settle(settings: QatBench['settings']): Promise<void> {
+    const { memory } = this.#options
+    this.#state = withSettings(this.#state ?? (await earlier(memory)), settings, memory?.name)
+  }
+
+  #dataOf(network: Model): Promise<RunData> {
+    const { data, evaluation } = this.#options
+    return readRunData(network, { ...this.#run.shared, data, evaluation, seed: this.#recipe.seed }, this.#run)
+  }
+
+  /** Scores the float network, and tells how it was trained where it says so. */
+  async #scoreFloat(name: string, network: Model, { evaluation }: RunData): Promise<void> {
+    const { float, training, ...rest } = this.result
+    if (float[name] || !evaluation) return
     const { metrics } = this.#options.evaluation
-    const options = { ...this.#run.shared, data: data.evaluation.asDataset(), ...(metrics && { metrics }) }
+    const options = { ...this.#run.shared, data: evaluation.asDataset(), ...(metrics && { metrics }) }
     const scored = await score(network, options, this.#run)
-    this.#state = { ...this.#state, float: { ...this.#state.float, [name]: { ...scored.metrics } } }
+    const course = network.metadata.get(TRAINING_KEY)
+    const known = { ...training, ...(course !== undefined && { [name]: JSON.parse(course) }) }
+    this.#state = {
+      ...{ ...rest, float: { ...float, [name]: { ...scored.metrics } } },
+      ...(Object.keys(known).length > 0 && { training: known }),
+    }
   }
 }
-
-const empty = (settings: QatBench['settings']): QatBench => ({
-  ...{ format: 'fewbit-qat-bench', version: 1, settings, float: {}, cells: [] },
-})
 
 const keyOf = ({ model, scheme, target, algorithm }: CellPlace): string => [model, scheme, target, algorithm].join('\n')
-
-/** @throws FewbitError BENCH_SETTINGS, BENCH_FORMAT */
-async function earlier(settings: QatBench['settings'], memory: QatBenchMemory | undefined): Promise<QatBench> {
-  const found = await memory?.load()
-  if (!found || !memory) return empty(settings)
-  const at = { file: memory.name }
-  const parsed = benchSchema.safeParse(found)
-  if (!parsed.success) {
-    throw problem('BENCH_FORMAT', 'the file holds no table of this benchmark', { at, fix: 'name another file' })
-  }
-  const different = Object.keys(settings).filter((key) => {
-    const known = parsed.data.settings[key]
-    return known !== undefined && JSON.stringify(known) !== JSON.stringify(settings[key])
-  })
-  if (different.length === 0) return { ...parsed.data, settings: { ...parsed.data.settings, ...settings } }
-  throw problem('BENCH_SETTINGS', `the table was begun with other settings: ${different.join(', ')}`, {
-    at,
-    fix: 'take the same ones to go on, or name another file',
-  })
-}

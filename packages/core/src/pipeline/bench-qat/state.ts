@@ -35,6 +35,8 @@ export const benchSchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()),
   /** Scores of the float networks. */
   float: z.record(z.string(), scores),
+  /** How float networks were trained that say so in their metadata: `TrainRecipe`. */
+  training: z.record(z.string(), z.unknown()).optional(),
   cells: z.array(cellSchema),
 })
 

@@ -50,7 +50,7 @@ export interface TrainOptions extends RunOptions {
   readonly earlyStop?: { readonly patience: number }
   /** Where checkpoints are kept. */
   readonly memory?: CheckpointMemory
-  /** Steps between checkpoints; there is one at the end of each epoch, too. Default 100. */
+  /** Steps between checkpoints; there is one at the end, too. Default 100. */
   readonly checkpointSteps?: number
   /** Goes on from the checkpoint, if there is one. */
   readonly resume?: boolean
