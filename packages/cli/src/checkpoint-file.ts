@@ -36,10 +36,17 @@ export function checkpointFile(path: string): CheckpointFile {
   }
 }
 
+interface CheckpointUse {
+  readonly keep: boolean | undefined
+  readonly console: Console
+  /** What people do with it. */
+  readonly goOn?: string
+}
+
 /** Works with a checkpoint, which goes when all is done, unless it is to be kept; when the work fails, people are told of it. */
 export async function withCheckpoint<T>(
   file: CheckpointFile,
-  { keep, console }: { readonly keep: boolean | undefined; readonly console: Console },
+  { keep, console, goOn = 'with --resume the same command goes on from there' }: CheckpointUse,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -48,7 +55,7 @@ export async function withCheckpoint<T>(
     return result
   } catch (error) {
     if (file.exists()) {
-      console.err.write(`a checkpoint stands in ${file.name}: with --resume the same command goes on from there\n`)
+      console.err.write(`a checkpoint stands in ${file.name}: ${goOn}\n`)
     }
     throw error
   }

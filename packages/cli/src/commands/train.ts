@@ -12,7 +12,6 @@ import {
 } from '@fewbit/core/pipeline'
 import { isQFloat } from '@fewbit/core/qat'
 import { type Diagnostic, problem } from '@fewbit/core/util'
-import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
 import { checkWritable, profileStep, saveModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
 import { artifactName, beside, type Destination, destinationFor, formsFor } from '../artifacts.ts'
@@ -21,6 +20,7 @@ import { action, type CommandBody, type CommandContext, type CommandResult, type
 import { loadFixed, withFixedInputs } from '../fixed-inputs.ts'
 import { renderTraining } from '../render/training.ts'
 import { writeResult } from '../write-result.ts'
+import { zooNetwork } from '../zoo-network.ts'
 import { type GivenTrainFlags, type TrainFlags, withTrainFlags } from './train-flags.ts'
 import { floatBatchNorm, qatCourse, quantizationOf, refuseQatCourse, trainOptions } from './train-options.ts'
 import { profiled, refuseWithoutOutput } from './train-profile.ts'
@@ -61,7 +61,7 @@ interface Network {
 
 /** @throws FewbitError TRAIN_NETWORK unless there is one of a file and a name of the zoo. */
 async function networkOf(file: string | undefined, flags: GivenTrainFlags): Promise<Network> {
-  const { zoo, classes, seed } = flags
+  const { zoo } = flags
   if (file !== undefined && zoo === undefined)
     return { model: await loadFixed(file, flags), name: artifactName(file), flags }
   if (file !== undefined || zoo === undefined) {
@@ -70,10 +70,8 @@ async function networkOf(file: string | undefined, flags: GivenTrainFlags): Prom
       fix: 'write fewbit train model.onnx …, or fewbit train --zoo resnet20 …',
     })
   }
-  const { preset } = zooEntry(zoo)
-  const options = { ...(classes !== undefined && { classes }), ...(seed !== undefined && { seed }) }
-  const model = buildZooModel(zoo as ZooName, options)
-  return { model, name: zoo, flags: { ...(preset && { preset }), ...flags } }
+  const { model, ...data } = zooNetwork(zoo, flags)
+  return { model, name: zoo, flags: { ...data, ...flags } }
 }
 
 const noFile = (output: string, name: string): Error =>

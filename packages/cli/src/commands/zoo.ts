@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs'
 import { inspect } from '@fewbit/core/pipeline'
 import { bytes, count, problem } from '@fewbit/core/util'
-import { incompleteNotes, loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
+import { incompleteNotes, type NameMap, type WeightsReport } from '@fewbit/core/weights'
 import { buildZooModel, countParameters, describeZoo, type ZooInfo, zooEntry } from '@fewbit/core/zoo'
-import { checkWritable, readWeights, saveModel } from '@fewbit/engine-node'
+import { checkWritable, saveModel } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
 import { table } from '../render/table.ts'
+import { loadedFrom } from '../zoo-network.ts'
 
 interface Flags {
   output?: string
@@ -75,15 +76,6 @@ async function write(info: ZooInfo, output: string, flags: Flags) {
       `wrote ${output} (${bytes(statSync(output).size)})`,
     ].join('\n'),
   }
-}
-
-async function loadedFrom(
-  model: ReturnType<typeof buildZooModel>,
-  path: string,
-  options: { map: NameMap; partial: boolean },
-) {
-  const { tensors, layout } = await readWeights(path)
-  return loadWeights(model, tensors, { ...options, layout })
 }
 
 function weightsText(file: string | undefined, report: WeightsReport | undefined, seed = 0): string {

@@ -1,0 +1,28 @@
+import type { Model } from '@fewbit/core/ir'
+import { loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
+import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
+import { readWeights } from '@fewbit/engine-node'
+import type { DataFlags } from './data-flags.ts'
+
+export interface ZooFlags {
+  readonly classes?: number
+  readonly seed?: number
+}
+
+/** A network of the zoo with random weights, and the preprocessing that it is made for. @throws FewbitError ZOO_* */
+export function zooNetwork(name: string, { classes, seed }: ZooFlags): { model: Model } & Pick<DataFlags, 'preset'> {
+  const { preset } = zooEntry(name)
+  const options = { ...(classes !== undefined && { classes }), ...(seed !== undefined && { seed }) }
+  const model = buildZooModel(name as ZooName, options)
+  return { model, ...(preset && { preset }) }
+}
+
+/** A copy with the weights of a file. @throws FewbitError FILE_*, WEIGHTS_* */
+export async function loadedFrom(
+  model: Model,
+  path: string,
+  options: { readonly map?: NameMap; readonly partial?: boolean } = {},
+): Promise<{ readonly model: Model; readonly report: WeightsReport }> {
+  const { tensors, layout } = await readWeights(path)
+  return loadWeights(model, tensors, { ...options, layout })
+}
