@@ -1,5 +1,5 @@
 import { METRICS, type MetricName } from '@fewbit/core/analysis'
-import { allocationFront, analyze } from '@fewbit/core/pipeline'
+import { allocationFront, analyze, DEFAULT_SAMPLES } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
 import { renderReport } from '@fewbit/report'
 import { type Command, Option } from 'commander'
@@ -28,7 +28,7 @@ const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantiz
   const evaluation = evalData === undefined ? undefined : await openData(evalData, reference, flags, cx)
   const result = await analyze(reference, candidate, {
     ...cx.run,
-    data: await openData(flags.data, reference, flags, cx),
+    data: await openData(flags.data, reference, flags, cx, samples ?? DEFAULT_SAMPLES.analyze),
     names: { float: floatFile, quantized: quantizedFile },
     ...(samples ? { samples } : {}),
     ...(layerwise ? { layerwise } : {}),
@@ -52,7 +52,11 @@ export function analyzeCommand(program: Command, invocation: Invocation): void {
     .argument('<float>', 'the float ONNX file')
     .argument('<quantized>', 'the quantized ONNX file')
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
-    .option('--samples <n>', 'at most this many samples (default 64)', positiveInteger)
+    .option(
+      '--samples <n>',
+      `at most this many samples, evenly spread over the data (default ${DEFAULT_SAMPLES.analyze})`,
+      positiveInteger,
+    )
     .addOption(
       new Option(
         '--layerwise [split]',

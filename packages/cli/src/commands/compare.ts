@@ -1,4 +1,4 @@
-import { type Comparison, compare } from '@fewbit/core/pipeline'
+import { type Comparison, compare, DEFAULT_SAMPLES } from '@fewbit/core/pipeline'
 import { formatDiagnostic } from '@fewbit/core/util'
 import { loadModel } from '@fewbit/engine-node'
 import type { Command } from 'commander'
@@ -19,7 +19,7 @@ const body: CommandBody<[string, string, Flags]> = async (cx, first, second, fla
   const result = await compare(a, b, {
     ...cx.run,
     ...toleranceOf(flags),
-    data: await openData(flags.data, a, flags, cx),
+    data: await openData(flags.data, a, flags, cx, flags.samples ?? DEFAULT_SAMPLES.compare),
     ...(flags.samples ? { samples: flags.samples } : {}),
     ...(flags.intermediate ? { intermediate: true } : {}),
   })
@@ -70,7 +70,11 @@ export function compareCommand(program: Command, invocation: Invocation): void {
     .argument('<first>', 'an ONNX file')
     .argument('<second>', 'another form of it')
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
-    .option('--samples <n>', 'at most this many samples (default 8)', positiveInteger)
+    .option(
+      '--samples <n>',
+      `at most this many samples, evenly spread over the data (default ${DEFAULT_SAMPLES.compare})`,
+      positiveInteger,
+    )
     .option('--intermediate', 'compare every tensor, also where the outputs agree')
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  fewbit compare model.onnx model.int8.onnx --data calib/ --preset imagenet')

@@ -20,10 +20,9 @@ const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
   const against = flags.against === undefined ? undefined : await loadModel(flags.against)
   const result = await evaluate(model, {
     ...cx.run,
-    data: await openData(flags.data, model, flags, cx),
+    data: await openData(flags.data, model, flags, cx, flags.samples),
     ...(flags.metric ? { metrics: flags.metric } : {}),
     ...(against ? { against } : {}),
-    ...(flags.samples ? { samples: flags.samples } : {}),
     ...(flags.batchSize ? { batchSize: flags.batchSize } : {}),
   })
   return { json: { model: file, ...result }, text: render(file, result) }
@@ -52,7 +51,7 @@ export function evaluateCommand(program: Command, invocation: Invocation): void 
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
     .option('--metric <list>', `comma-separated: ${Object.keys(METRICS).join(', ')}`, list)
     .option('--against <model>', 'float model to compare outputs with')
-    .option('--samples <n>', 'at most this many samples', positiveInteger)
+    .option('--samples <n>', 'at most this many samples, evenly spread over the data', positiveInteger)
     .option('--batch-size <n>', 'samples per run where the model allows it', positiveInteger)
     .option('--json', 'print one JSON document')
     .addHelpText(

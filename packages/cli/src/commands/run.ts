@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CodeTensor, SCHEMES, type SchemeName } from '@fewbit/core/integer'
-import { type IntegerReport, runIntegers, type SampleCodes } from '@fewbit/core/pipeline'
+import { DEFAULT_SAMPLES, type IntegerReport, runIntegers, type SampleCodes } from '@fewbit/core/pipeline'
 import { bytesOf } from '@fewbit/core/util'
 import { checkFolder, loadModel, npzBytes, writeFolder } from '@fewbit/engine-node'
 import { type Command, Option } from 'commander'
@@ -17,8 +17,6 @@ interface Flags extends DataFlags {
   threads?: number
 }
 
-const DEFAULT_SAMPLES = 8
-
 const body: CommandBody<[string, Flags]> = async (cx, file, flags) => {
   if (flags.dump !== undefined) checkFolder(flags.dump)
   const report = flags.dump === undefined ? await run(cx, file, flags) : await dumped(cx, file, flags, flags.dump)
@@ -32,7 +30,7 @@ async function run(
   onCodes?: (codes: SampleCodes) => void,
 ): Promise<IntegerReport> {
   const model = await loadModel(file)
-  const samples = flags.samples ?? DEFAULT_SAMPLES
+  const samples = flags.samples ?? DEFAULT_SAMPLES.run
   return runIntegers(model, {
     ...cx.run,
     data: await openData(flags.data, model, flags, cx, samples),
@@ -79,7 +77,7 @@ export function runCommand(program: Command, invocation: Invocation): void {
       new Option('--integer <arithmetic>', 'whose arithmetic').choices(Object.keys(SCHEMES)).makeOptionMandatory(),
     )
     .requiredOption('--data <path>', 'image folder, .npz, .npy, .tar.gz, folder of .npz, or "random"')
-    .option('--samples <n>', `samples, evenly spread over the data (default ${DEFAULT_SAMPLES})`, positiveInteger)
+    .option('--samples <n>', `samples, evenly spread over the data (default ${DEFAULT_SAMPLES.run})`, positiveInteger)
     .option('--threads <n>', 'threads for large layers (default: one per processor)', positiveInteger)
     .option('--dump <folder>', 'write the codes of every layer, one .npz for each sample')
     .option('--json', 'print one JSON document')

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { type CertifiedModel, verify } from '@fewbit/core/pipeline'
+import { type CertifiedModel, DEFAULT_SAMPLES, verify } from '@fewbit/core/pipeline'
 import { loadModel } from '@fewbit/engine-node'
 import { renderCertificate } from '@fewbit/report'
 import type { Command } from 'commander'
@@ -35,7 +35,7 @@ const body: CommandBody<[string, string, Flags]> = async (cx, floatFile, quantiz
       ...cx.run,
       ...toleranceOf(flags),
       engines,
-      data: await openData(flags.data, float, flags, cx),
+      data: await openData(flags.data, float, flags, cx, samples ?? DEFAULT_SAMPLES.verify),
       models: { float: await certified(floatFile), quantized: await certified(quantizedFile) },
       ...(samples ? { samples } : {}),
       ...(intermediate ? { intermediate } : {}),
@@ -74,7 +74,11 @@ export function verifyCommand(program: Command, invocation: Invocation): void {
       list,
       DEFAULT_ENGINES,
     )
-    .option('--samples <n>', 'at most this many samples (default 8)', positiveInteger)
+    .option(
+      '--samples <n>',
+      `at most this many samples, evenly spread over the data (default ${DEFAULT_SAMPLES.verify})`,
+      positiveInteger,
+    )
     .option('--intermediate', 'compare every tensor, also where the outputs agree')
     .option('--html <file>', 'also write the certificate as one HTML file that needs no network')
     .option('--json', 'print the certificate as one JSON document')

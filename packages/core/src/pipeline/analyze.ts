@@ -22,6 +22,7 @@ import { materialize, requiredOpset } from '../quant/index.ts'
 import { type Diagnostic, FewbitError } from '../util/index.ts'
 import { analysisReport } from './analysis-report.ts'
 import { type Data, datasetFor } from './data.ts'
+import { DEFAULT_SAMPLES } from './default-samples.ts'
 import { type Evaluation, score } from './evaluate.ts'
 import { loadOptionsFor } from './execution.ts'
 import { batchSizeFor, macsOnData } from './macs.ts'
@@ -61,8 +62,6 @@ export interface Analysis {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-const DEFAULT_SAMPLES = 64
-
 /**
  * What quantization did to a network: the error of its outputs; graphwise, how far each tensor of the quantized model is from the float
  * one, errors of all layers before it included; layerwise, what each layer does alone; and distributions of tensors beside their ranges.
@@ -77,7 +76,7 @@ export async function analyze(reference: Model, candidate: Model, options: Analy
     const batch = options.batchSize ?? batchSizeFor(await macsOnData(a, data, run))
     return { float: a, quantized: inPairs(b, run), network: found, batchSize: batch }
   })
-  const limit = options.samples ?? DEFAULT_SAMPLES
+  const limit = options.samples ?? DEFAULT_SAMPLES.analyze
   const load = loadOptionsFor(candidate, run)
   const common = { ...run.signal, engine: run.engine, data, ops: run.ops, load, limit }
   const layers = await run.stage('analyze', (onProgress) =>

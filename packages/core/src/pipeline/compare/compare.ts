@@ -10,6 +10,7 @@ import { isQuantized } from '../../import/index.ts'
 import { asTensor, cloneModel, type Model } from '../../ir/index.ts'
 import { inferShapes } from '../../passes/index.ts'
 import { type Diagnostic, dtypeInfo, problem } from '../../util/index.ts'
+import { DEFAULT_SAMPLES } from '../default-samples.ts'
 import { loadOptionsFor } from '../execution.ts'
 import { Run, type RunOptions } from '../run.ts'
 import { type LayerDifference, locate, type Parting } from './locate.ts'
@@ -51,8 +52,6 @@ export interface Comparison {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-const SAMPLES = 8
-
 /**
  * The first node at which two networks part: the first that makes something else of the same tensors. Tensors are matched by name, and then by
  * what they are computed from.
@@ -60,7 +59,7 @@ const SAMPLES = 8
  */
 export async function compare(a: Model, b: Model, options: CompareOptions): Promise<Comparison> {
   const run = new Run(options)
-  const { data, samples = SAMPLES, intermediate = false } = options
+  const { data, samples = DEFAULT_SAMPLES.compare, intermediate = false } = options
   const [reference, candidate] = [sideOf(a, run), sideOf(b, run)]
   requireSameInputs(a, b)
   const outputs = pairOutputs(reference.model, candidate.model)

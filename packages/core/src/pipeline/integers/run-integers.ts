@@ -15,6 +15,7 @@ import {
 import { cloneModel, type Model } from '../../ir/index.ts'
 import { materialize } from '../../quant/index.ts'
 import { type Diagnostic, problem } from '../../util/index.ts'
+import { DEFAULT_SAMPLES } from '../default-samples.ts'
 import { loadOptionsFor } from '../execution.ts'
 import { importModel } from '../import-model.ts'
 import { Run, type RunOptions } from '../run.ts'
@@ -69,8 +70,6 @@ export interface IntegerReport {
   readonly bounds: readonly SumBound[]
   readonly diagnostics: readonly Diagnostic[]
 }
-
-const DEFAULT_SAMPLES = 8
 
 /**
  * Runs a quantized network in whole numbers, as one kind of hardware does, and compares every layer and output with the engine's run of the
@@ -143,7 +142,7 @@ interface Sessions {
 
 async function overSamples(all: Sessions): Promise<{ samples: number; seconds: number }> {
   const { own, whole, probed, comparison, options, run } = all
-  const limit = Math.min(options.samples ?? DEFAULT_SAMPLES, options.data.length ?? Number.POSITIVE_INFINITY)
+  const limit = Math.min(options.samples ?? DEFAULT_SAMPLES.run, options.data.length ?? Number.POSITIVE_INFINITY)
   let [samples, seconds] = [0, 0]
   await run.stage('run', async (onProgress) => {
     for await (const { id, feeds } of options.data.samples()) {

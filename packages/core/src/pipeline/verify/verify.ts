@@ -15,6 +15,7 @@ import {
 } from '../compare/outputs.ts'
 import { runSide, type Side } from '../compare/side.ts'
 import { digested } from '../data-digest.ts'
+import { DEFAULT_SAMPLES } from '../default-samples.ts'
 import { type ProgressCallback, Run, type RunOptions } from '../run.ts'
 import { CORE_VERSION } from '../version.ts'
 import type { Certificate, CertifiedModel, EngineOutcome, Outcome } from './certificate.ts'
@@ -41,8 +42,6 @@ export interface VerifyOptions extends RunOptions {
   readonly models?: Certificate['models']
 }
 
-const SAMPLES = 8
-
 /**
  * Runs a float and its quantized network on several engines, and says whether they agree; where they do not, which node is the first that makes
  * something else of the same tensors, and why, if the cause is a known one.
@@ -55,7 +54,7 @@ export async function verify(float: Model, quantized: Model, options: VerifyOpti
   const data = digested(options.data)
   requireSameInputs(float, quantized)
   pairOutputs(float, quantized)
-  const probes = await probesOf(float, data, options.samples ?? SAMPLES, options.signal)
+  const probes = await probesOf(float, data, options.samples ?? DEFAULT_SAMPLES.verify, options.signal)
   const tellSamples = (progress: ProgressCallback) =>
     progress(probes.length, probes.length, `${probes.length} samples of both networks`)
   const job = (model: Model, kind: Kind) => new Job(sideOf(model, run), reference, kind, probes, options, run)
