@@ -7,7 +7,7 @@ import { foldedConstants } from './folded.ts'
 import { type Choices, chosen, initialCall, recordOf } from './init-quantizers.ts'
 import { lift } from './lift.ts'
 import type { QFloat } from './qfloat.ts'
-import type { QFloatRecord, QuantizerRecord, RangeObserver, State } from './record.ts'
+import type { QFloatRecord, QuantizerChoice, QuantizerRecord, RangeObserver, State } from './record.ts'
 import { writeQFloat } from './write.ts'
 
 /** Which fake-quantizers a change is about: all that fit everything that is said. */
@@ -45,7 +45,7 @@ export function switchQuantizers(
 /**
  * Puts other fake-quantizers in the place of some, which begin where those are: with the same scale and zero point.
  * @param choices by role; biases and constant operands keep theirs.
- * @throws FewbitError QAT_MATCH, FAKE_QUANTIZER_*
+ * @throws FewbitError QAT_MATCH, QAT_OBSTACLE, FAKE_QUANTIZER_*
  */
 export function replaceQuantizers(
   qfloat: QFloat,
@@ -63,7 +63,7 @@ export function replaceQuantizers(
     const asked =
       record.role === 'activation' ? choices.activation : record.role === 'weight' ? choices.weight : undefined
     if (!asked || !fits(record)) return record
-    const choice = { name: asked.name, options: { ...chosen(asked, cx).options } }
+    const choice = replacement(record, asked, cx)
     const members = must(plans.get(record.group), `plan of "${record.group}"`)
     const params: QuantParams = { ...deployedParams(record, lifted, cx), spec: record.spec }
     const call = initialCall(members, params, choice, init, cx)
@@ -72,6 +72,17 @@ export function replaceQuantizers(
     return { ...made, enabled: record.enabled, frozen: record.frozen }
   })
   return rewritten(qfloat, quantizers, cx, state)
+}
+
+/** What is asked for, with its options, if the numbers that the tensor has are those that it makes. */
+function replacement({ group, spec }: QuantizerRecord, asked: QuantizerChoice, cx: QatContext): QuantizerChoice {
+  const { quantizer, options } = chosen(asked, cx)
+  if ((spec.format !== undefined) === (quantizer.levels === true)) return { name: asked.name, options: { ...options } }
+  const has = spec.format ? 'levels that are not evenly spaced' : 'integers'
+  throw problem('QAT_OBSTACLE', `fake-quantizer ${asked.name} cannot stand for "${group}", which takes ${has}`, {
+    at: { value: group },
+    fix: 'match others only, or prepare the float network anew',
+  })
 }
 
 /**

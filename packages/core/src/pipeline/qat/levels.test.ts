@@ -9,6 +9,7 @@ import { exportArtifacts } from '../export.ts'
 import { exportModel } from '../export-model.ts'
 import { convertQat } from './convert-qat.ts'
 import { prepareQat } from './prepare-qat.ts'
+import { resetQuantizers } from './reset-quantizers.ts'
 
 const engine = nodeEngine({ threads: 1 })
 const random = rng(3)
@@ -143,6 +144,17 @@ describe('levels in the academic setting', () => {
     const even = await convertQat(await prepare('w4a4', { fakeQuantizer: 'lsq' }), { engine })
     expect((await exportModel(even.model, { engine })).exporters).toContain('qdq')
     expect(exportArtifacts(even, { forms: 'first' }).exporters).toEqual(['qdq'])
+  })
+
+  it('give way to no fake-quantizer of integers, nor integers to one of levels', async () => {
+    const [apot, lsq] = [await prepare('w4a4'), await prepare('w4a4', { fakeQuantizer: 'lsq' })]
+    expect(() => resetQuantizers(apot, { preset: 'lsq' })).toThrow(/QAT_OBSTACLE.*levels/)
+    expect(() => resetQuantizers(lsq, { fakeQuantizer: 'apot' })).toThrow(/QAT_OBSTACLE.*integers/)
+    const [ends, inside] = [
+      { fakeQuantizer: 'tqt', match: { name: 'x' } },
+      { fakeQuantizer: 'apot', match: { name: 'b' } },
+    ]
+    expect(resetQuantizers(resetQuantizers(apot, ends), inside).record.quantizers[0]?.quantizer.name).toBe('tqt')
   })
 
   it('stay integers where the bits have no levels, and that is refused', async () => {

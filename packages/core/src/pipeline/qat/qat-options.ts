@@ -126,7 +126,8 @@ export function refuseObstacles(plan: QuantPlan, choices: Choices, target: Targe
     const chosen = chosenOf(choice, known)
     const text = obstacleOf(chosen, role === 'weight' ? 'weight' : 'activation', spec, target)
     const message = `fake-quantizer ${choice.name} cannot stand for "${value}" on ${target.title}: ${text}`
-    const others = `choose another one of ${Object.keys(known).join(', ')}`
+    const names = Object.keys(known).filter((name) => name !== choice.name)
+    const others = `choose another one of ${names.join(', ')}`
     const fix = `${others}${chosen.quantizer.levels && !spec.format ? holdersOfFormats(run) : ''}`
     if (text && !found.has(text)) found.set(text, { code: 'QAT_OBSTACLE', level: 'error', message, at: { value }, fix })
   }
