@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describeFakeQuantizers } from '@fewbit/core/fake-quantizers'
 import { TARGETS } from '@fewbit/core/targets'
 import { accuracyTable } from './accuracy.ts'
+import { exactnessTables } from './exactness.ts'
+import { qatTables } from './qat.ts'
 import {
   algorithmTable,
   arithmeticTable,
@@ -26,6 +28,8 @@ rewrite('docs/zoo.md', zooTable())
 rewrite('docs/fake-quantizers.md', fakeQuantizerTable())
 for (const info of describeFakeQuantizers()) rewrite(`docs/fake-quantizers/${info.name}.md`, fakeQuantizerFacts(info))
 rewrite('docs/integer.md', arithmeticTable())
+rewrite('docs/exactness.md', exactnessTables())
+rewrite('docs/qat-benchmark.md', qatTables())
 rewrite('docs/targets.md', targetsIndex())
 rewrite('docs/targets/accuracy.md', accuracyTable())
 for (const target of Object.values(TARGETS)) rewrite(target.source, targetRules(target))

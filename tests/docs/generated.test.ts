@@ -5,6 +5,8 @@ import type { Target } from '@fewbit/core/quant'
 import { TARGETS } from '@fewbit/core/targets'
 import { describe, expect, it } from 'vitest'
 import { accuracyTable } from '../../scripts/docs/accuracy.ts'
+import { exactnessTables } from '../../scripts/docs/exactness.ts'
+import { qatTables } from '../../scripts/docs/qat.ts'
 import {
   algorithmTable,
   arithmeticTable,
@@ -46,6 +48,14 @@ describe('pages written by npm run docs', () => {
 
   it('hold what was measured of every backend', () => {
     expect(page('targets/accuracy.md')).toBe(withTable(page('targets/accuracy.md'), accuracyTable()))
+  })
+
+  it('hold what engines computed of the same codes', () => {
+    expect(page('exactness.md')).toBe(withTable(page('exactness.md'), exactnessTables()))
+  })
+
+  it('hold what was measured of every method of training', () => {
+    expect(page('qat-benchmark.md')).toBe(withTable(page('qat-benchmark.md'), qatTables()))
   })
 
   it('hold every backend as its table says', () => {
