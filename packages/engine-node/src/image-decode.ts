@@ -1,6 +1,6 @@
 import type { Pixels, Preprocess } from '@fewbit/core/engine'
 import { problem } from '@fewbit/core/util'
-import sharp, { type Sharp } from 'sharp'
+import type { Sharp } from 'sharp'
 import { decodeBmp, isBmp } from './bmp.ts'
 import { resample } from './resample.ts'
 
@@ -14,6 +14,7 @@ type Geometry = Pick<Preprocess, 'resize' | 'crop' | 'interpolation'>
  */
 export async function decodeImage(bytes: Uint8Array, geometry: Geometry): Promise<Pixels> {
   if (isBmp(bytes)) return fitPixels(decodeBmp(bytes), geometry)
+  const sharp = await loadSharp()
   const image = sharp(bytes, { failOn: 'error', ignoreIcc: true })
   const { width, height } = await image.metadata()
   return transform(image.toColourspace('srgb').removeAlpha(), width, height, geometry)
@@ -25,7 +26,7 @@ export async function fitPixels(pixels: Pixels, geometry: Geometry): Promise<Pix
   const size = targetSize(width, height, geometry)
   const crop = geometry.crop ?? size
   if (size.width === width && size.height === height && crop.width === width && crop.height === height) return pixels
-  return transform(fromPixels(pixels), width, height, geometry)
+  return transform(await fromPixels(pixels), width, height, geometry)
 }
 
 async function transform(image: Sharp, width: number, height: number, geometry: Geometry): Promise<Pixels> {
@@ -38,7 +39,7 @@ async function transform(image: Sharp, width: number, height: number, geometry: 
   }
   const pixels = await rawPixels(image)
   const resized = isOther ? resample(pixels, size.width, size.height, interpolation) : pixels
-  return crop ? cropped(fromPixels(resized), size, crop) : resized
+  return crop ? cropped(await fromPixels(resized), size, crop) : resized
 }
 
 const cropped = (image: Sharp, size: Size, crop: Geometry['crop']): Promise<Pixels> =>
@@ -47,8 +48,13 @@ const cropped = (image: Sharp, size: Size, crop: Geometry['crop']): Promise<Pixe
 const resizing = (interpolation: keyof typeof KERNELS) =>
   ({ fit: 'fill', kernel: KERNELS[interpolation], fastShrinkOnLoad: false }) as const
 
-const fromPixels = ({ data, width, height, channels }: Pixels): Sharp =>
-  sharp(data, { raw: { width, height, channels } })
+async function fromPixels({ data, width, height, channels }: Pixels): Promise<Sharp> {
+  const sharp = await loadSharp()
+  return sharp(data, { raw: { width, height, channels } })
+}
+
+/** With the first image: libvips takes a tenth of a second to load, and most commands read no images. */
+const loadSharp = async () => (await import('sharp')).default
 
 async function rawPixels(image: Sharp): Promise<Pixels> {
   const { data, info } = await image.raw().toBuffer({ resolveWithObject: true })

@@ -3,7 +3,6 @@ import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { problem } from '@fewbit/core/util'
 import { saveModel } from '@fewbit/engine-node'
-import sharp from 'sharp'
 import { drawPicture, SIDE, SPLITS, type Split } from './pictures.ts'
 import type { DemoResult } from './run-demo.ts'
 import { CLASSES } from './shapes.ts'
@@ -62,6 +61,7 @@ async function fillFolder(folder: string, fill: (partial: string) => Promise<voi
 }
 
 async function writePictures(folder: string, split: Split, count: number, signal: AbortSignal): Promise<void> {
+  const { default: sharp } = await import('sharp')
   for (const name of CLASSES) await mkdir(join(folder, split, name), { recursive: true })
   for (let i = 0; i < count; i++) {
     signal.throwIfAborted()
