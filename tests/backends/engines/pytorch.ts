@@ -27,7 +27,7 @@ function pytorch(
   })
 }
 
-/** Vectors are rounded before the zero point is added; elements left over behind them, and averages of NCHW data, afterwards. */
+/** Vectors are rounded before the zero point is added, elements left over behind them afterwards. */
 const LEFT_OVER = 'what runs element by element takes ties to even codes'
 const FLOAT_MEAN = 'means are sums of float32 numbers, whose order decides ties'
 
@@ -36,7 +36,6 @@ export const fbgemm = pytorch('fbgemm', 'PyTorch, FBGEMM kernels', {
   arithmetic: { pools: 'half-even' },
   integers: 'fbgemm',
   deviations: {
-    AveragePool: LEFT_OVER,
     LeakyRelu: LEFT_OVER,
     GlobalAveragePool: FLOAT_MEAN,
     ReduceMean: FLOAT_MEAN,

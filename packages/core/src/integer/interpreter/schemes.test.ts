@@ -46,10 +46,13 @@ describe('ties of sums', () => {
   })
 
   it("PyTorch's quantizer and means take codes to even, its kernels what is behind the zero point", () => {
-    // torch 2.13.0: quantize_per_tensor and mean, and leaky_relu of 64 elements, of 0.5, 1.5 and 2.5 on a step of 1 from code 101.
+    // torch 2.13.0: quantize_per_tensor, mean and avg_pool2d, and leaky_relu of 64 elements, of 0.5, 1.5 and 2.5 on a step of 1 from code 101.
     const [half, odd] = [grid(0.5), { ...grid(1, 101), min: 0, max: 255 }]
     const code = SCHEMES.fbgemm.rescale(half, odd)
     expect([1, 3, 5].map(code)).toEqual([102, 102, 104])
+    const average = SCHEMES.fbgemm.average?.({ input: grid(1), output: odd })
+    if (typeof average !== 'function') throw new Error('no average')
+    expect([1, 3, 5].map((sum) => average(Int32Array.of(sum, 0), 2, 2, 0))).toEqual([102, 102, 104])
     const mean = SCHEMES.fbgemm.mean?.({ input: grid(1), output: odd, count: 2, images: 1 })
     const table = SCHEMES.fbgemm.unary?.({
       opType: 'LeakyRelu',

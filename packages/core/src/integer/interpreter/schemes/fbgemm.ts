@@ -8,8 +8,9 @@ import { dequantizer } from './real-values.ts'
 const f = Math.fround
 
 /**
- * PyTorch's quantizer adds the zero point in float32 and rounds then, so that ties go to even codes (FBGEMM, QuantUtils.h, Quantize). Kernels
- * of operators do so only with the elements that are left over behind full vectors; they are followed as their vectors round.
+ * PyTorch's quantizer adds the zero point in float32 and rounds then, so that ties go to even codes (FBGEMM, QuantUtils.h, Quantize). So do
+ * averages of NCHW data (AveragePool2d.cpp). Vector kernels do so only with the elements that are left over behind full vectors; they are followed
+ * as their vectors round.
  */
 function codesOf({ scale, zeroPoint }: Grid): (x: number) => number {
   const inverse = f(1 / scale)
@@ -40,7 +41,7 @@ export const fbgemm: Scheme = {
     return (codes, count, divisor) => {
       let sum = -count * input.zeroPoint
       for (let i = 0; i < count; i++) sum += codes[i] as number
-      return roundHalfEven((sum / divisor) * factor) + output.zeroPoint
+      return roundHalfEven(f(f(sum * f(factor / divisor)) + output.zeroPoint))
     }
   },
   mean({ input, output, count }) {
