@@ -1,4 +1,4 @@
-import type { Model, Node, Value } from '../ir/index.ts'
+import { extract, type Model, type Node, type Value } from '../ir/index.ts'
 import type { Diagnostics } from '../util/index.ts'
 import type { Sample } from './dataset.ts'
 import type { Engine, Feeds, Session } from './engine.ts'
@@ -33,7 +33,7 @@ const TELLING_BIAS = 0.25
 /** Elements after which more large pictures would not move a median. */
 const ENOUGH = 2 ** 24
 
-/** Compares what the first layer sees with what it was trained on. Changes `model`: pass a copy. */
+/** Compares what the first layer sees with what it was trained on. */
 export async function compareWithFirstLayer(
   model: Model,
   inputs: readonly ModelInput[],
@@ -61,9 +61,10 @@ export async function compareWithFirstLayer(
   }
 }
 
-async function loadProbe(model: Model, value: Value, engine: Engine): Promise<Session> {
-  model.graph.outputs.splice(0, model.graph.outputs.length, value)
-  return engine.load(model, { optimization: 'none' })
+/** What leads to the value and nothing behind it: without optimization an engine runs every node that it is given. */
+function loadProbe(model: Model, value: Value, engine: Engine): Promise<Session> {
+  const fed = model.graph.inputs.filter((input) => !input.constant)
+  return engine.load(extract(model, fed, [value]), { optimization: 'none' })
 }
 
 async function measure(session: Session, layer: FirstLayer, feeds: readonly Feeds[]): Promise<Moments[]> {

@@ -1,4 +1,4 @@
-import { cloneModel, type Model } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 import { Diagnostics, Digest } from '../util/index.ts'
 import { checkSample } from './check-sample.ts'
 import { compareWithFirstLayer } from './coach-first-layer.ts'
@@ -45,7 +45,7 @@ export async function coach(model: Model, data: Dataset, options: CoachOptions):
   for (const now of stats) compareWithRecipe(now, options.reference, diagnostics)
   const broken = diagnostics.list.some((d) => d.level === 'error')
   if (!broken && samples.length > 0 && !data.synthetic) {
-    await compareWithFirstLayer(cloneModel(model), inputs, samples, options.engine, diagnostics)
+    await compareWithFirstLayer(model, inputs, samples, options.engine, diagnostics)
   }
   return { diagnostics, inputs: stats }
 }
