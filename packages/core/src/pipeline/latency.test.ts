@@ -75,6 +75,13 @@ describe('measureLatency', () => {
     expect(fed).toHaveLength(3 * 2 * (3 + 5))
   })
 
+  it('stops after a thousand runs of a network that takes no time', async () => {
+    const { engine, fed } = clockwork({ float: [0.01], int8: [0.02] })
+    const latency = await measureLatency(model('float'), model('int8'), data, { engine })
+    expect(fed).toHaveLength(3 * 2 * (3 + 1000))
+    expect(latency.ratio).toBeCloseTo(2, 6)
+  })
+
   it('feeds the first sample alone', async () => {
     const { engine, fed } = clockwork({ float: [50], int8: [50] })
     await measureLatency(model('float'), model('int8'), data, { engine })
