@@ -1,9 +1,15 @@
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { enginePagePlugin } from './tools/engine-page.ts'
 import { reportPagePlugin } from './tools/report-page.ts'
+import { isolatedTests } from './tools/test-isolation.ts'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+const TESTS = ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts']
+const packages = readdirSync(source('packages')).map((name) => `packages/${name}/src`)
+const isolated = isolatedTests(source('.'), [...packages, 'tests'])
 
 const report = process.env.FEWBIT_TEST_REPORT
 
@@ -23,7 +29,11 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
+    // To import the sources takes a second and a half: test files share them, but for those that change or measure the process.
+    projects: [
+      { extends: true, test: { name: 'shared', include: TESTS, exclude: isolated, isolate: false } },
+      { extends: true, test: { name: 'isolated', include: isolated } },
+    ],
     pool: 'forks',
     // By default one core is left idle, which on two is half of the machine.
     maxWorkers: '100%',

@@ -1,6 +1,6 @@
 import { nodeEngine, traceKernels } from '@fewbit/engine-node'
 import { memoryData, plantedInputs, plantedNetwork } from '@fewbit/testkit'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Engine } from '../../engine/index.ts'
 import { problem } from '../../util/index.ts'
 import { floatIslands, type KernelTime, kernelKind, summarizeKernels } from './kernels.ts'
@@ -83,24 +83,27 @@ describe('reasons', () => {
 })
 
 describe('timing', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
+  afterEach(() => void vi.useRealTimers())
+
   it('takes models in turn with one session alive, and the middle of all runs', async () => {
     const log: string[] = []
     let alive = 0
-    const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
     const engine = {
       load: async (model: { graph: { name: string } }) => {
         log.push(model.graph.name)
         expect(++alive).toBe(1)
-        return { run: () => wait(model.graph.name === 'slow' ? 8 : 2), release: async () => void alive-- }
+        const run = async () => void vi.advanceTimersByTime(model.graph.name === 'slow' ? 8 : 2)
+        return { run, release: async () => void alive-- }
       },
     } as unknown as Engine
     const models = ['fast', 'slow'].map((name) => ({ model: { graph: { name } }, load: {} })) as never
     const [fast, slow] = await timeInTurn(models, {}, engine, { rounds: 2, budget: 0.02 })
     expect(log).toEqual(['fast', 'slow', 'fast', 'slow'])
-    expect(slow!.median).toBeGreaterThan(2 * fast!.median)
-    expect(slow!.runs).toBeGreaterThanOrEqual(10)
-    expect(fast!.low).toBeLessThanOrEqual(fast!.median)
-    expect(fast!.high).toBeGreaterThanOrEqual(fast!.median)
+    expect(slow!.median).toBeCloseTo(0.008, 9)
+    // Five runs in each of two rounds at least, and as many as the budget has room for.
+    expect([fast!.runs, slow!.runs]).toEqual([20, 10])
+    expect([fast!.low, fast!.median, fast!.high]).toEqual([0.002, 0.002, 0.002].map((s) => expect.closeTo(s, 9)))
   })
 })
 
