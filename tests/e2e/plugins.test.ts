@@ -14,13 +14,8 @@ import {
   targetContract,
 } from '@fewbit/testkit'
 import { evaluate, loadModel, loadPlugin, nodeEngine, planModel, quantize, saveModel, TARGETS, Tensor } from 'fewbit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Folder, failsCleanly, fewbit, ROOT } from './harness.ts'
-
-// A quarter of a second for each of six rounds: latency has tests of its own.
-vi.mock('../../packages/core/src/pipeline/latency.ts', () => ({
-  measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }),
-}))
 
 const example = (name: string): string => join(ROOT, 'examples', `custom-${name}`, 'plugin.js')
 const load = (name: string) => loadPlugin(example(name))

@@ -1,12 +1,10 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { probeModel } from '../engine/index.ts'
 import { type Model, Tensor, valuesByName } from '../ir/index.ts'
 import { quantize } from '../pipeline/index.ts'
 import { quantize as codesOf } from '../quant/index.ts'
-
-vi.mock('../pipeline/latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 const samples = normalData({ x: [1, 4, 8, 8] }, 16).map(({ x }) => ({

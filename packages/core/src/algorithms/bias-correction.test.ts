@@ -1,14 +1,11 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { type Feeds, probeModel } from '../engine/index.ts'
 import { type Model, parseModel, Tensor } from '../ir/index.ts'
 import { type QuantizeResult, quantize } from '../pipeline/index.ts'
 import type { OptionValue } from '../util/index.ts'
 import type { CorrectedLayer } from './bias-correction/empirical.ts'
-
-// Latency has tests of its own.
-vi.mock('../pipeline/latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 

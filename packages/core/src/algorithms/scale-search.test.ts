@@ -1,13 +1,11 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { memoryData, newModel, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Feeds } from '../engine/index.ts'
 import { type Model, Tensor, tensorType } from '../ir/index.ts'
 import { quantize } from '../pipeline/index.ts'
 import { must, rng } from '../util/index.ts'
 import type { AlgorithmRequest } from './request.ts'
-
-vi.mock('../pipeline/latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 const [TERMS, CHANNELS] = [12, 4]

@@ -1,12 +1,10 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type Model, parseModel, serializeModel } from '../ir/index.ts'
 import { FewbitError } from '../util/index.ts'
 import { type QuantizeOptions, quantize } from './quantize.ts'
 import { parseRecipe, recipeJson } from './recipe.ts'
-
-vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 

@@ -1,6 +1,6 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { Exporter } from '../exporters/index.ts'
 import { type Model, readModel, serializeModel } from '../ir/index.ts'
 import { TARGETS } from '../targets/index.ts'
@@ -8,9 +8,6 @@ import { digest } from '../util/index.ts'
 import { exportArtifacts } from './export.ts'
 import { exportModel } from './export-model.ts'
 import { type QuantizeResult, quantize } from './quantize.ts'
-
-// A quarter of a second for each of six rounds: latency has tests of its own.
-vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 let result: QuantizeResult

@@ -1,12 +1,10 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { memoryData, newModel, normal, normalData, runModel } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Feeds } from '../engine/index.ts'
 import { attribute, type GraphBuilder, type Model, Tensor, tensorType, type Value } from '../ir/index.ts'
 import { must, rng } from '../util/index.ts'
 import { quantize } from './quantize.ts'
-
-vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 1, quantized: 1, ratio: 1 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 const SIZE = 2048

@@ -1,6 +1,6 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { qdq } from '../exporters/index.ts'
 import { FAKE_QUANTIZERS } from '../fake-quantizers/index.ts'
 import { minmax } from '../observers/index.ts'
@@ -9,9 +9,6 @@ import { onnxruntime } from '../targets/index.ts'
 import { FewbitError } from '../util/index.ts'
 import { type Plugin, registriesWith } from './plugin.ts'
 import { planModel, quantize } from './quantize.ts'
-
-// A quarter of a second for each of six rounds: latency has tests of its own.
-vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 

@@ -1,6 +1,6 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Dataset } from '../engine/index.ts'
 import { Model, serializeModel } from '../ir/index.ts'
 import { digest } from '../util/index.ts'
@@ -9,9 +9,6 @@ import { parseRecipe, type Recipe, recipeJson, recipeOfModel } from './recipe.ts
 import { differences } from './recipe-diff.ts'
 import { candidateOf } from './replay.ts'
 import { Run } from './run.ts'
-
-// A quarter of a second for each of six rounds: latency has tests of its own.
-vi.mock('./latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 const pictures = (count = 12, name = 'pictures', seed = 5): Dataset =>

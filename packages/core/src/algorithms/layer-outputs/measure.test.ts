@@ -1,14 +1,12 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { FIXTURE_NAMES, fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { asTensor } from '../../ir/index.ts'
 import { quantize } from '../../pipeline/index.ts'
 import { must } from '../../util/index.ts'
 import type { QuantizedAlgorithm } from '../algorithm.ts'
 import { biasedLayers } from '../linear-bias.ts'
 import { calibrationBatches, floatMeans, type LayerMeans, meansByLevel, quantizedMeans } from './index.ts'
-
-vi.mock('../../pipeline/latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 

@@ -1,6 +1,6 @@
 import { nodeEngine } from '@fewbit/engine-node'
 import { fixture, memoryData, normalData } from '@fewbit/testkit'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Exporter } from '../../exporters/index.ts'
 import { asTensor, type Model, parseModel, Tensor } from '../../ir/index.ts'
 import type { OpRule, Target } from '../../quant/index.ts'
@@ -8,9 +8,6 @@ import { TARGETS } from '../../targets/index.ts'
 import { exportModel } from '../export-model.ts'
 import { quantize } from '../quantize.ts'
 import { type Finding, lint } from './index.ts'
-
-// A quarter of a second for each of six rounds: latency has tests of its own.
-vi.mock('../latency.ts', () => ({ measureLatency: async () => ({ float: 2, quantized: 1, ratio: 0.5 }) }))
 
 const engine = nodeEngine({ threads: 1 })
 const INTEGER: OpRule = { mode: 'integer' }
