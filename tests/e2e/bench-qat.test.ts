@@ -6,25 +6,14 @@ import { buildZooModel, loadModel, saveModel } from 'fewbit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Folder, failsCleanly, fewbit, isBuilt, start } from './harness.ts'
 import { smallCnn } from './networks.ts'
-import { labels, npz } from './numpy.ts'
+import { quarters } from './quarters.ts'
 
 const work = new Folder()
 const at = (name: string) => work.at(name)
 
-/** Pictures of 32×32 whose class is their darkest quarter, among noise. */
-function pictures(count: number, seed: number): Uint8Array {
-  const data = Uint8Array.from({ length: count * 3072 }, (_, i) => {
-    const [n, y, x] = [Math.floor(i / 3072), Math.floor((i % 3072) / 96), Math.floor((i % 96) / 3)]
-    const quarter = 2 * Math.floor(y / 16) + Math.floor(x / 16)
-    return ((i * 7919 + seed * 104729 + (i % 13) * (i % 17) * 31) % 156) + (quarter === n % 4 ? 0 : 100)
-  })
-  const y = labels(Array.from({ length: count }, (_, n) => n % 4))
-  return npz({ x: { dtype: 'uint8', shape: [count, 32, 32, 3], data }, y })
-}
-
 beforeAll(async () => {
-  work.put('train.npz', pictures(32, 1))
-  work.put('test.npz', pictures(16, 2))
+  work.put('train.npz', quarters(32, 32, 1))
+  work.put('test.npz', quarters(32, 16, 2))
   await saveModel(smallCnn(), at('small.onnx'))
 })
 

@@ -3,29 +3,19 @@ import { crossEntropy, loadModel, npzDataset, saveModel, train as trainModel } f
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Folder, fewbit, isBuilt, start } from './harness.ts'
 import { smallCnn } from './networks.ts'
-import { labels, npz } from './numpy.ts'
+import { npz } from './numpy.ts'
+import { quarters } from './quarters.ts'
 
 const work = new Folder()
 const at = (name: string) => work.at(name)
-
-/** Pictures whose class is their darkest quarter, among noise. */
-function pictures(count: number, seed: number): Uint8Array {
-  const data = Uint8Array.from({ length: count * 192 }, (_, i) => {
-    const [n, y, x] = [Math.floor(i / 192), Math.floor((i % 192) / 24), Math.floor((i % 24) / 3)]
-    const quarter = 2 * Math.floor(y / 4) + Math.floor(x / 4)
-    return ((i * 7919 + seed * 104729 + (i % 13) * (i % 17) * 31) % 156) + (quarter === n % 4 ? 0 : 100)
-  })
-  const y = labels(Array.from({ length: count }, (_, n) => n % 4))
-  return npz({ x: { dtype: 'uint8', shape: [count, 8, 8, 3], data }, y })
-}
 
 const bytes = (count: number, seed: number) =>
   Uint8Array.from({ length: count }, (_, i) => (i * 7919 + seed * 104729 + (i % 13) * (i % 17) * 31) % 256)
 
 beforeAll(async () => {
   await saveModel(smallCnn(), at('small.onnx'))
-  work.put('train.npz', pictures(256, 1))
-  work.put('test.npz', pictures(64, 2))
+  work.put('train.npz', quarters(8, 256, 1))
+  work.put('test.npz', quarters(8, 64, 2))
 })
 
 const DATA = () => ['--data', at('train.npz'), '--eval-data', at('test.npz'), '--preset', 'unit']

@@ -1,6 +1,6 @@
 import type { Model } from '@fewbit/core/ir'
 import { loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
-import { buildZooModel, type ZooName, zooEntry } from '@fewbit/core/zoo'
+import { buildZooModel, ZOO_KEY, type ZooName, zooEntry } from '@fewbit/core/zoo'
 import { readWeights } from '@fewbit/engine-node'
 import type { DataFlags } from './data-flags.ts'
 
@@ -16,6 +16,10 @@ export function zooNetwork(name: string, { classes, seed }: ZooFlags): { model: 
   const model = buildZooModel(name as ZooName, options)
   return { model, ...(preset && { preset }) }
 }
+
+/** What a network of the zoo was built with, also when it has been trained since; nothing of other networks. */
+export const zooFactsOf = (model: Model): Readonly<Record<string, unknown>> & Pick<DataFlags, 'preset'> =>
+  JSON.parse(model.metadata.get(ZOO_KEY) ?? '{}')
 
 /** A copy with the weights of a file. @throws FewbitError FILE_*, WEIGHTS_* */
 export async function loadedFrom(

@@ -3,10 +3,10 @@ import type { Dataset } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import { type BenchNetwork, type TrainOptions, type TrainResult, train } from '@fewbit/core/pipeline'
 import { FewbitError, problem } from '@fewbit/core/util'
-import { ZOO_KEY } from '@fewbit/core/zoo'
 import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
 import { type CheckpointFile, checkpointFile, checkpointPath, withCheckpoint } from '../checkpoint-file.ts'
 import type { CommandContext } from '../command.ts'
+import { zooFactsOf } from '../zoo-network.ts'
 import { type BenchFlags, FLOAT_EPOCHS } from './bench-flags.ts'
 import { trainOptions } from './train-options.ts'
 
@@ -48,7 +48,7 @@ export async function floatNetwork(
   checkWritable(path)
   const options = await trainOptions(cx, model, { ...shared, zoo: name, epochs })
   const { data, seed } = options
-  const network = JSON.parse(model.metadata.get(ZOO_KEY) ?? '{}')
+  const network = zooFactsOf(model)
   const recipe = { network, epochs, seed, data: 'toJSON' in data ? data.toJSON() : data.name }
   const task = { name, model, path, recipe, options, epochs }
   return {

@@ -2,11 +2,11 @@ import { basename, extname } from 'node:path'
 import type { Model } from '@fewbit/core/ir'
 import type { BenchNetwork } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
-import { isZooName, ZOO_KEY, zooHint } from '@fewbit/core/zoo'
+import { isZooName, zooHint } from '@fewbit/core/zoo'
 import { loadModel } from '@fewbit/engine-node'
 import type { CommandContext } from '../command.ts'
 import type { DataFlags } from '../data-flags.ts'
-import { loadedFrom, zooNetwork } from '../zoo-network.ts'
+import { loadedFrom, zooFactsOf, zooNetwork } from '../zoo-network.ts'
 import type { BenchFlags } from './bench-flags.ts'
 import { floatNetwork } from './bench-float.ts'
 
@@ -94,7 +94,7 @@ function refuseUnused(all: readonly Given[], { floatEpochs, classes }: BenchFlag
  */
 function presetOf(all: readonly Given[], { preset }: BenchFlags): Pick<DataFlags, 'preset'> {
   if (preset !== undefined || all.every(({ kind }) => kind === 'file')) return {}
-  const wanted = new Map(all.map(({ text, model }) => [text, zooFactsOf(model)?.preset]))
+  const wanted = new Map(all.map(({ text, model }) => [text, zooFactsOf(model).preset]))
   const [first] = wanted.values()
   if (new Set(wanted.values()).size === 1) return first === undefined ? {} : { preset: first }
   throw problem('BENCH_PRESET', 'the networks are not made for the same pictures', {
@@ -104,9 +104,4 @@ function presetOf(all: readonly Given[], { preset }: BenchFlags): Pick<DataFlags
     ),
     fix: 'say with --preset how all of them get their pictures, or compare them in tables of their own',
   })
-}
-
-/** What a network of the zoo was built with, also when it has been trained since. */
-function zooFactsOf(model: Model): Readonly<Record<string, unknown>> & Pick<DataFlags, 'preset'> {
-  return JSON.parse(model.metadata.get(ZOO_KEY) ?? '{}')
 }

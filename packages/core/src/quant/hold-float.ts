@@ -28,9 +28,10 @@ export function holdFloatLayers(model: Model): void {
       LAYERS.has(node.qualifiedType) && node.inputs[1]?.constant && meetsQuantizer(node) ? source(node) : undefined
     const producer = use && must(use.node.inputs[use.index], 'data').producer
     if (!use || !producer) continue
-    const real = held.get(must(producer.outputs[0], 'data')) ?? perChannel(graph, producer)
+    const data = must(producer.outputs[0], 'data')
+    const real = held.get(data) ?? perChannel(graph, producer)
     if (!real) continue
-    held.set(must(producer.outputs[0], 'data'), real)
+    held.set(data, real)
     use.node.setInput(use.index, real)
   }
   for (const { producer } of held.keys()) {
@@ -74,12 +75,10 @@ function perChannel(graph: Graph, { inputs: [codes, scale, zeroPoint], outputs, 
   const real = new Value(names.value(`${output.name}_held`), output.type)
   const parameters = [scale, zeroPoint].flatMap((value) => (value ? [repeated(value)] : []))
   const node = new Node({
-    ...{
-      opType: 'DequantizeLinear',
-      name: names.node(`${name}_held`),
-      inputs: [codes, ...parameters],
-      outputs: [real],
-    },
+    opType: 'DequantizeLinear',
+    name: names.node(`${name}_held`),
+    inputs: [codes, ...parameters],
+    outputs: [real],
     attributes: [['axis', attribute.int(1)]],
   })
   graph.add(node, codes.producer ? { after: codes.producer } : {})
