@@ -52,6 +52,8 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly GradientCase[]>> =
     conv('strides = [2], pads = [1, 2]', '[2,3,8]', '[4,3,3]'),
     conv('strides = [1, 2, 1], pads = [1, 0, 0, 0, 1, 1]', '[2,2,3,4,3]', '[4,2,2,2,2]'),
     conv('strides = [2, 2], pads = [1, 1, 1, 1]', '[16,16,8,8]', '[4,16,3,3]'),
+    conv('pads = [1, 0, 1, 0], dilations = [2, 1]', '[10,2,5,4]', '[4,2,3,2]'),
+    conv('pads = [1, 1]', '[11,2,5]', '[4,2,3]'),
   ],
   ConvTranspose: [
     conv('strides = [2, 2]', '[2,3,3,4]', '[3,4,2,2]', 'ConvTranspose'),

@@ -37,6 +37,16 @@ async function outputsOf(model: Model, feeds: Feeds): Promise<number[]> {
 const conv = (x: string, w: string, attrs = '') =>
   network(`(float32${x} x, float32${w} w, float32[${w.slice(1).split(',')[0]}] b) => (y)`, `y = Conv${attrs}(x, w, b)`)
 
+/** Samples of a map as weight, as the gradient by a weight has them; the map's twin serves another convolution too. */
+const parts = (map: string, apart: string, weight: string) => {
+  const channels = map.split(',')[1]
+  return network(
+    `(float32[1,4,7,8] x, float32${map} d, float32[16,${channels},3,3] w) => (g, y)`,
+    `y = Conv(d, w) a = Constant<value_ints = ${apart}>() b = Constant<value_ints = ${weight}>()
+     p = Reshape(d, a) q = Transpose<perm = [0, 2, 1, 3, 4]>(p) v = Reshape(q, b) g = Conv<group = 2>(x, v)`,
+  )
+}
+
 const CASES: Readonly<Record<string, Model>> = {
   'full blocks': conv('[2,32,7,6]', '[16,32,3,3]', '<pads = [1, 1, 1, 1]>'),
   'strides and uneven padding': conv('[2,16,9,8]', '[48,16,3,2]', '<strides = [2, 1], pads = [1, 0, 0, 1]>'),
@@ -52,6 +62,25 @@ const CASES: Readonly<Record<string, Model>> = {
   'one after another, read in between': network(
     '(float32[2,16,6,6] x, float32[16,16,3,3] w, float32[32,16,1,1] v) => (h, y, z)',
     'h = Conv<pads = [1, 1, 1, 1]>(x, w) y = Conv(h, v) z = Relu(h)',
+  ),
+  'groups of few input channels': conv(
+    '[1,64,9,6]',
+    '[128,8,5,3]',
+    '<group = 8, dilations = [1, 2], pads = [1, 0, 1, 0]>',
+  ),
+  'a few samples of a map as a group, of one block': parts('[4,16,5,4]', '[2,2,16,5,4]', '[32,2,5,4]'),
+  'a few samples of a map as a group, of three blocks': parts('[4,48,5,4]', '[2,2,48,5,4]', '[96,2,5,4]'),
+  'a map of one block with channels last': network(
+    '(float32[2,16,6,5] x, float32[16,16,3,3] w) => (y, z)',
+    'y = Conv<pads = [1, 1, 1, 1]>(x, w) t = Transpose<perm = [0, 2, 3, 1]>(x) z = Neg(t)',
+  ),
+  'a map of two blocks with channels last': network(
+    '(float32[2,32,6,5] x, float32[16,32,3,3] w) => (y, z)',
+    'y = Conv<pads = [1, 1, 1, 1]>(x, w) t = Transpose<perm = [0, 2, 3, 1]>(x) z = Neg(t)',
+  ),
+  'a map with channels last before it is in blocks': network(
+    '(float32[2,16,6,5] x, float32[16,16,3,3] w) => (z, y)',
+    't = Transpose<perm = [0, 2, 3, 1]>(x) z = Neg(t) y = Conv<pads = [1, 1, 1, 1]>(x, w)',
   ),
   'a transposed map as weight': network(
     '(float32[16,32,5,5] x, float32[16,16,5,5] d, float32[32,16,3,3] w) => (g, y)',

@@ -1,5 +1,6 @@
 import { attribute, GraphBuilder, type Model, type Node, type Value } from '../../ir/index.ts'
 import { must } from '../../util/index.ts'
+import { intsAttribute } from '../node-attributes.ts'
 import { type BlockedConvolution, blockable } from './convolution.ts'
 import { BLOCKED_DOMAIN, BlockedLayout, sizesOf } from './layout.ts'
 
@@ -13,13 +14,17 @@ const PADDED_SHARE = 0.25
  * @returns how many convolutions were rewritten.
  */
 export function blockConvolutions(model: Model, block: number): number {
-  const found = [...model.graph.nodes].flatMap((node) => blockable(node, block) ?? [])
-  if (found.length === 0) return 0
+  const count = [...model.graph.nodes].filter((node) => blockable(node, block)).length
+  if (count === 0) return 0
   model.opsets.set(BLOCKED_DOMAIN, 1)
   const layout = new BlockedLayout(new GraphBuilder(model.graph), block)
-  for (const convolution of found) rewrite(convolution, layout)
+  for (const node of [...model.graph.nodes]) {
+    const convolution = blockable(node, block)
+    if (convolution) rewrite(convolution, layout)
+    else readTwin(node, layout)
+  }
   for (const node of model.graph.nodes.reversed()) removeUnread(node)
-  return found.length
+  return count
 }
 
 function rewrite(conv: BlockedConvolution, layout: BlockedLayout): void {
@@ -48,6 +53,26 @@ function rewrite(conv: BlockedConvolution, layout: BlockedLayout): void {
   plain.setOutput(0, output)
   layout.setTwin(output, blocked)
 }
+
+/**
+ * A map with its channels last, as the gradient by a weight reads it, is the twin of a map whose channels fill one block: nothing has to be moved.
+ * Such rows lie a power of two apart, and transposing them is slow.
+ */
+function readTwin(node: Node, layout: BlockedLayout): void {
+  const [map] = node.inputs
+  const twin = map && channelsLast(node) ? layout.twin(map) : undefined
+  const sizes = map && sizesOf(map)
+  if (!twin || sizes?.[1] !== layout.block) return
+  const output = must(node.outputs[0], 'output')
+  layout.builder.moveTo({ before: node })
+  const same = must(layout.reshape(twin, must(sizesOf(output), 'sizes')).producer, 'producer')
+  node.setOutput(0, null)
+  must(node.graph, 'graph').remove(node)
+  same.setOutput(0, output)
+}
+
+const channelsLast = (node: Node): boolean =>
+  node.qualifiedType === 'Transpose' && intsAttribute(node, 'perm')?.join() === '0,2,3,1'
 
 function padded(
   { x, w, pads, node }: BlockedConvolution,

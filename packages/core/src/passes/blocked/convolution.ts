@@ -9,7 +9,7 @@ export interface BlockedConvolution {
   readonly w: Value
   readonly bias: Value | null
   readonly channels: number
-  /** `thin`: too few input channels for a block, so that the data stay as they are. `depthwise`: one input channel each. */
+  /** `thin`: too few input channels of a group for a block, so that the data stay as they are. `depthwise`: one input channel each. */
   readonly kind: 'full' | 'thin' | 'depthwise'
   readonly group: number
   readonly kernel: readonly number[]
@@ -41,6 +41,8 @@ export function blockable(node: Node, block: number): BlockedConvolution | undef
 function kindOf(channels: number, each: number, group: number, block: number): BlockedConvolution['kind'] | undefined {
   if (channels % block > 0) return undefined
   if (group === channels && each === 1) return 'depthwise'
-  if (each % block === 0 && (channels / group) % block === 0) return 'full'
-  return group === 1 && each < block ? 'thin' : undefined
+  if ((channels / group) % block > 0) return undefined
+  if (each % block === 0) return 'full'
+  const inputs = each * group
+  return each < block && (inputs < block || inputs % block === 0) ? 'thin' : undefined
 }
