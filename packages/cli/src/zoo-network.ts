@@ -1,6 +1,6 @@
 import type { Model } from '@fewbit/core/ir'
 import { loadWeights, type NameMap, type WeightsReport } from '@fewbit/core/weights'
-import { buildZooModel, ZOO_KEY, type ZooName, zooEntry } from '@fewbit/core/zoo'
+import { buildZooModel, findZooName, ZOO, ZOO_KEY, type ZooEntry } from '@fewbit/core/zoo'
 import { readWeights } from '@fewbit/engine-node'
 import type { DataFlags } from './data-flags.ts'
 
@@ -10,10 +10,11 @@ export interface ZooFlags {
 }
 
 /** A network of the zoo with random weights, and the preprocessing that it is made for. @throws FewbitError ZOO_* */
-export function zooNetwork(name: string, { classes, seed }: ZooFlags): { model: Model } & Pick<DataFlags, 'preset'> {
-  const { preset } = zooEntry(name)
+export function zooNetwork(text: string, { classes, seed }: ZooFlags): { model: Model } & Pick<DataFlags, 'preset'> {
+  const name = findZooName(text)
+  const { preset }: ZooEntry = ZOO[name]
   const options = { ...(classes !== undefined && { classes }), ...(seed !== undefined && { seed }) }
-  const model = buildZooModel(name as ZooName, options)
+  const model = buildZooModel(name, options)
   return { model, ...(preset && { preset }) }
 }
 

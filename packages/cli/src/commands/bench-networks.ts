@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path'
 import type { Model } from '@fewbit/core/ir'
 import type { BenchNetwork } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
-import { isZooName, zooHint } from '@fewbit/core/zoo'
+import { zooHint, zooName } from '@fewbit/core/zoo'
 import { loadModel } from '@fewbit/engine-node'
 import type { CommandContext } from '../command.ts'
 import type { DataFlags } from '../data-flags.ts'
@@ -43,8 +43,9 @@ export async function benchNetworks(cx: CommandContext, given: BenchFlags): Prom
 }
 
 async function networkOf(text: string, flags: BenchFlags): Promise<Given> {
-  const [name = text, weights] = isZooName(text.split('=')[0] ?? '') ? splitAt(text, text.indexOf('=')) : [text]
-  if (isZooName(name)) {
+  const [written, weights] = splitAt(text, text.indexOf('='))
+  const name = zooName(written)
+  if (name) {
     const { model } = zooNetwork(name, flags)
     if (weights === undefined) return { text, name, model, kind: 'drawn' }
     return { text, name, model: (await loadedFrom(model, weights)).model, kind: 'loaded', weights }
@@ -53,7 +54,7 @@ async function networkOf(text: string, flags: BenchFlags): Promise<Given> {
     return { text, name: basename(text, '.onnx'), model: await loadModel(text), kind: 'file' }
   throw problem('BENCH_MODEL', `"${text}" is neither an ONNX file nor a network of the zoo`, {
     at: { option: 'models' },
-    fix: zooHint(text.split('=')[0] ?? text),
+    fix: zooHint(written),
   })
 }
 

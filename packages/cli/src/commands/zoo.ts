@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { inspect } from '@fewbit/core/pipeline'
 import { bytes, count, problem } from '@fewbit/core/util'
 import { incompleteNotes, type NameMap, type WeightsReport } from '@fewbit/core/weights'
-import { buildZooModel, countParameters, describeZoo, type ZooInfo, zooEntry } from '@fewbit/core/zoo'
+import { buildZooModel, countParameters, describeZoo, findZooName, type ZooInfo } from '@fewbit/core/zoo'
 import { checkWritable, saveModel } from '@fewbit/engine-node'
 import { type Command, InvalidArgumentError } from 'commander'
 import { action, type CommandBody, type Invocation } from '../command.ts'
@@ -22,8 +22,8 @@ interface Flags {
 const body: CommandBody<[string | undefined, Flags]> = async (_, name, flags) => {
   const list = describeZoo()
   if (name === undefined) return { json: list, text: listText(list) }
-  zooEntry(name)
-  const info = list.find((entry) => entry.name === name) as ZooInfo
+  const known = findZooName(name)
+  const info = list.find((entry) => entry.name === known) as ZooInfo
   if (flags.output !== undefined) return write(info, flags.output, flags)
   const [unused] = Object.keys(flags).filter((flag) => flag !== 'json')
   if (unused !== undefined) throw noOutput(unused)

@@ -257,7 +257,8 @@ describe('options', () => {
     [{ somethingElse: 1 }, 'OPTION_UNKNOWN', 'known options: target, scheme'],
     [{ overrides: [{ match: { nam: 'fc' } }] }, 'OPTION_UNKNOWN', 'overrides.0.match.nam'],
     [{ scheme: 'int8' }, 'SCHEME_UNKNOWN', 'w8a8'],
-    [{ target: 'tensorflow' }, 'TARGET_UNKNOWN', 'onnxruntime'],
+    [{ target: 'some-backend' }, 'TARGET_UNKNOWN', 'onnxruntime'],
+    [{ target: 'tensort' }, 'TARGET_UNKNOWN', 'did you mean "tensorrt"?'],
   ])('%j is refused with help', async (options, code, help) => {
     const error = await failure(quantized(fixture('residual'), options as unknown as Partial<QuantizeOptions>))
     expect(error.code).toBe(code)

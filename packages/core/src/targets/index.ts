@@ -1,5 +1,5 @@
 import type { Target } from '../quant/index.ts'
-import { problem } from '../util/index.ts'
+import { nearestNames, problem } from '../util/index.ts'
 import { academic } from './academic.ts'
 import { ascendAcl } from './ascend-acl.ts'
 import { splitAtBits, targetAtBits } from './at-bits.ts'
@@ -80,9 +80,11 @@ export function knownTarget(name: string, targets: Readonly<Record<string, Targe
 export function findTarget(name: string, targets: Readonly<Record<string, Target>> = TARGETS): Target {
   const target = knownTarget(name, targets)
   if (target) return target
+  const names = Object.keys(targets)
+  const [near] = nearestNames(name, names)
   throw problem('TARGET_UNKNOWN', `"${name}" is not a target`, {
     at: { option: 'target' },
-    fix: `choose one of ${Object.keys(targets).join(', ')}`,
+    fix: `${near === undefined ? '' : `did you mean "${near}"? `}There are ${names.join(', ')}`,
   })
 }
 

@@ -3,7 +3,7 @@ import { differentiate } from '../autodiff/index.ts'
 import { GraphBuilder, type Model } from '../ir/index.ts'
 import { defaultOps } from '../ops/index.ts'
 import { must } from '../util/index.ts'
-import { buildZooModel, ZOO, type ZooName } from './index.ts'
+import { buildZooModel, ZOO, type ZooName, zooName } from './index.ts'
 
 const names = Object.keys(ZOO) as ZooName[]
 
@@ -43,6 +43,15 @@ describe('building', () => {
       preset: 'imagenet',
     })
   })
+
+  it.each([
+    ['resnet20', 'resnet20'],
+    ['ResNet-20', 'resnet20'],
+    ['mobilenetv2', 'mobilenet-v2'],
+    ['MobileNet_V2_CIFAR', 'mobilenet-v2-cifar'],
+    ['mobilenetv3', undefined],
+    ['', undefined],
+  ])('knows the network that "%s" means', (text, name) => expect(zooName(text)).toBe(name))
 
   it.each(names)('%s can be differentiated by every parameter', (name) => {
     const model = buildZooModel(name, { batch: 2 })

@@ -21,8 +21,9 @@ export const ZOO_KEY = 'fewbit.zoo'
  * `logits` N×classes. Weights are drawn when they are first read.
  * @throws FewbitError ZOO_UNKNOWN, ZOO_OPTION
  */
-export function buildZooModel(name: ZooName, options: ZooOptions = {}): Model {
-  const entry: ZooEntry = zooEntry(name)
+export function buildZooModel(network: ZooName, options: ZooOptions = {}): Model {
+  const name = findZooName(network)
+  const entry: ZooEntry = ZOO[name]
   const { classes = entry.classes, seed = 0, batch = 'N' } = options
   if (!(Number.isSafeInteger(classes) && classes > 0)) throw badOption('classes', classes, 'a positive whole number')
   if (!Number.isSafeInteger(seed)) throw badOption('seed', seed, 'a whole number')
@@ -39,19 +40,29 @@ export function buildZooModel(name: ZooName, options: ZooOptions = {}): Model {
   return net.model
 }
 
+/**
+ * The name in the zoo of a network whose name people write in many ways: `mobilenetv2`, `MobileNet_V2` and `mobilenet-v2` are one. Undefined where the zoo has
+ * none.
+ */
+export function zooName(text: string): ZooName | undefined {
+  const letters = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  return NAMES.find((name) => name === text) ?? NAMES.find((name) => letters(name) === letters(text))
+}
+
 /** @throws FewbitError ZOO_UNKNOWN with the nearest names. */
-export function zooEntry(name: string): ZooEntry {
-  if (isZooName(name)) return ZOO[name]
-  throw problem('ZOO_UNKNOWN', `the zoo has no network "${name}"`, { at: { option: 'name' }, fix: zooHint(name) })
+export function findZooName(text: string): ZooName {
+  const name = zooName(text)
+  if (name) return name
+  throw problem('ZOO_UNKNOWN', `the zoo has no network "${text}"`, { at: { option: 'name' }, fix: zooHint(text) })
 }
 
 /** What to write in place of a name that the zoo does not have. */
 export function zooHint(name: string): string {
-  const near = nearestNames(name, Object.keys(ZOO))
+  const near = nearestNames(name, NAMES)
   return `${near.length > 0 ? `did you mean ${near.join(' or ')}? ` : ''}"fewbit zoo" lists all`
 }
 
-export const isZooName = (name: string): name is ZooName => Object.hasOwn(ZOO, name)
+const NAMES = Object.keys(ZOO) as ZooName[]
 
 const badOption = (option: string, value: unknown, wanted: string): Error =>
   problem('ZOO_OPTION', `${option} is ${String(value)}, but must be ${wanted}`, { at: { option } })
