@@ -34,7 +34,7 @@ def losses():
         "lp:p=2.4": lambda x: (x - target).abs().pow(2.4).mean(),
         "lp:p=2,reduction=channels": lambda x: (x - target).abs().pow(2).sum(1).mean(),
         "lp:p=1": lambda x: F.l1_loss(x, target),
-        "cosine": lambda x: (1 - F.cosine_similarity(x, target)).mean(),
+        "cosine-distance": lambda x: (1 - F.cosine_similarity(x, target)).mean(),
         "distillation:temperature=3": lambda x: t * t * F.kl_div(
             F.log_softmax(x / t, 1), F.softmax(teacher / t, 1), reduction="batchmean"),
         "hinge:form=multi-class,power=1": lambda x: F.multi_margin_loss(x, labels, p=1),

@@ -6,7 +6,7 @@ import { defaultOps } from '../ops/index.ts'
 import { FewbitError, must } from '../util/index.ts'
 import {
   type BatchSource,
-  cosineDecay,
+  cosine,
   crossEntropy,
   type Evaluation,
   type FitOptions,
@@ -45,7 +45,7 @@ async function trained(more: Partial<FitOptions>, step: Partial<TrainingStepOpti
   const run = await TrainingRun.load(nodeEngine({ threads }), trainingStep(options(step)), { seed: 7 })
   try {
     const result = await fit({
-      ...{ run, batches: source(), steps: 12, lr: 0.05, schedule: cosineDecay({ warmup: 3 }) },
+      ...{ run, batches: source(), steps: 12, lr: 0.05, schedule: cosine({ warmup: 3 }) },
       onStep: ({ loss }) => losses.push(loss),
       ...more,
     })
@@ -145,7 +145,7 @@ describe('fit', () => {
 
   it('follows the schedule, and counts epochs and hits', async () => {
     const rates: number[] = []
-    const schedule: Schedule = { ...cosineDecay(), factor: ({ step, total }) => step / total }
+    const schedule: Schedule = { ...cosine(), factor: ({ step, total }) => step / total }
     await trained({
       ...{ schedule, steps: 10 },
       onStep({ step, lr, epoch, accuracy, hits, samplesPerSecond }) {

@@ -1,6 +1,6 @@
 import type { Model } from '../../ir/index.ts'
 import type { BatchNormName } from '../../qat/index.ts'
-import { cosineDecay, distillation, sgd } from '../../training/index.ts'
+import { cosine, distillation, sgd } from '../../training/index.ts'
 import type { TrainQatOptions } from '../train/index.ts'
 
 /** How every cell of a benchmark is trained: the same for all. JSON. */
@@ -47,6 +47,6 @@ export function trainingOf(
     teacher,
     loss: distillation({ temperature }),
     optimizer: sgd({ momentum, nesterov: true, weightDecay }),
-    schedule: cosineDecay({ warmup }),
+    schedule: cosine({ warmup }),
   }
 }

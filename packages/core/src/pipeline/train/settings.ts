@@ -2,7 +2,7 @@ import { metricNamed } from '../../analysis/index.ts'
 import { modelInputs } from '../../engine/index.ts'
 import { asTensor, type Model } from '../../ir/index.ts'
 import {
-  cosineDecay,
+  cosine,
   crossEntropy,
   DECAY_WEIGHTS_ONLY,
   distillation,
@@ -13,6 +13,7 @@ import {
   type Schedule,
   sgd,
   type Trainable,
+  weightedSum,
 } from '../../training/index.ts'
 import type { TrainingData } from '../../training-data/index.ts'
 import { type Diagnostics, problem } from '../../util/index.ts'
@@ -51,9 +52,8 @@ export function settingsFor(
   options: TrainOptions,
   found: Diagnostics,
 ): TrainSettings {
-  const { accumulate = 1, schedule = cosineDecay(), seed = 1 } = options
-  const loss = options.loss ?? defaultLoss(data, options)
-  checkTeacher(loss, options)
+  const { accumulate = 1, schedule = cosine(), seed = 1 } = options
+  const loss = withTeacher(options.loss ?? defaultLoss(data, options), options, found)
   checkAnswers(loss, data)
   checkClasses(model, data)
   const batchSize = data.batchSize(fixedBatch(model, options, found) ?? options.batchSize ?? BATCH)
@@ -113,12 +113,21 @@ function defaultLoss(data: TrainingData, { teacher }: TrainOptions): Loss {
   })
 }
 
-function checkTeacher({ name, needs }: Loss, { teacher }: TrainOptions): void {
-  if (!teacher || needs.includes('teacher')) return
-  throw problem('TRAIN_TEACHER', `the loss ${name} does not ask the teacher`, {
-    at: { option: 'loss' },
-    fix: "add one that does, such as --loss '0.3*cross-entropy + 0.7*distillation:temperature=4'",
-  })
+/** Of the labels, beside the teacher: what they add is little where the teacher is good (Hinton et al. 2015, arXiv:1503.02531, section 2). */
+const LABEL_SHARE = 0.3
+
+/** A loss that asks the teacher if there is one. @throws FewbitError TRAIN_TEACHER for a loss of which nobody can say what that would be. */
+function withTeacher(loss: Loss, { teacher }: TrainOptions, found: Diagnostics): Loss {
+  if (!teacher || loss.needs.includes('teacher')) return loss
+  const fix = "say how much each counts: --loss '0.3*cross-entropy + 0.7*distillation:temperature=4'"
+  const message = `the loss ${loss.name} does not ask the teacher`
+  if (!loss.needs.includes('labels')) throw problem('TRAIN_TEACHER', message, { at: { option: 'loss' }, fix })
+  const both = `${LABEL_SHARE}*${loss.name} + ${1 - LABEL_SHARE}*distillation`
+  found.info('TRAIN_TEACHER', `${message}, so that distillation is added: ${both}`, { at: { option: 'loss' }, fix })
+  return weightedSum([
+    { weight: LABEL_SHARE, loss },
+    { weight: 1 - LABEL_SHARE, loss: distillation() },
+  ])
 }
 
 function checkAnswers({ name, needs }: Loss, data: TrainingData): void {

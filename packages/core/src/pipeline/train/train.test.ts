@@ -2,7 +2,7 @@ import { nodeEngine } from '@fewbit/engine-node'
 import { describe, expect, it } from 'vitest'
 import type { Dataset } from '../../engine/index.ts'
 import type { Model } from '../../ir/index.ts'
-import { cosineDecay, sgd } from '../../training/index.ts'
+import { cosine, cosineDistance, crossEntropy, parseLoss, sgd } from '../../training/index.ts'
 import type { FewbitError } from '../../util/index.ts'
 import type { CheckpointMemory } from '../checkpoint-memory.ts'
 import { evaluate } from '../evaluate.ts'
@@ -53,7 +53,7 @@ function stoppingMemory(saves: number) {
 /** Nine steps in three epochs, with everything that has state. */
 const manyOptions = (): TrainOptions => ({
   ...options(),
-  ...{ epochs: 3, accumulate: 2, checkpointSteps: 2, schedule: cosineDecay({ warmup: 3 }), ema: { decay: 0.9 } },
+  ...{ epochs: 3, accumulate: 2, checkpointSteps: 2, schedule: cosine({ warmup: 3 }), ema: { decay: 0.9 } },
   optimizer: sgd({ momentum: 0.9 }),
   earlyStop: { patience: 5 },
 })
@@ -169,6 +169,19 @@ describe('train', () => {
   it('ends after the steps that it may make', async () => {
     const { report } = await train(network(), { ...options(), maxSteps: 8 })
     expect(report.history.map(({ steps }) => steps)).toEqual([6, 8])
+  })
+
+  it('asks the teacher beside the labels where the loss asks only those, and says so', async () => {
+    const teacher = network()
+    const course = { ...options(), epochs: 1, teacher }
+    const implied = await train(network(), { ...course, loss: crossEntropy() })
+    const stated = await train(network(), { ...course, loss: parseLoss('0.3*cross-entropy + 0.7*distillation') })
+    expect(weightsOf(implied.model)).toEqual(weightsOf(stated.model))
+    const said = (result: TrainResult) => result.diagnostics.filter(({ code }) => code === 'TRAIN_TEACHER')
+    expect(said(implied)[0]?.message).toContain('0.3*cross-entropy + 0.7*distillation')
+    expect(said(stated)).toEqual([])
+    const neither = { ...course, loss: cosineDistance() }
+    expect(await codeOf(train(network(), neither))).toBe('TRAIN_TEACHER')
   })
 
   it('says what does not fit together', async () => {

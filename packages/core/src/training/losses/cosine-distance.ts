@@ -7,8 +7,8 @@ import { AGAINST, type AgainstOption, needsOf, overPairs } from './pairs.ts'
 const EPSILON = 1e-8
 
 /** 1 − ⟨y, t⟩ / (‖y‖·‖t‖) for each sample; the mean over the batch, summed over outputs. */
-export const cosineDefinition: Definition<AgainstOption, LossBody> = {
-  name: 'cosine',
+export const cosineDistanceDefinition: Definition<AgainstOption, LossBody> = {
+  name: 'cosine-distance',
   title: 'Cosine distance',
   summary: 'compares directions of outputs and tensors, whatever their lengths',
   source: 'docs/training.md',
@@ -25,4 +25,4 @@ export const cosineDefinition: Definition<AgainstOption, LossBody> = {
   }),
 }
 
-export const cosine = maker(LOSS, cosineDefinition)
+export const cosineDistance = maker(LOSS, cosineDistanceDefinition)

@@ -1,7 +1,7 @@
 import { type Definitions, parseRecord, type RecordJson, readRecord } from '../definition.ts'
 import { LOSS } from '../kinds.ts'
 import type { Loss, LossBody } from '../loss.ts'
-import { cosineDefinition } from './cosine.ts'
+import { cosineDistanceDefinition } from './cosine-distance.ts'
 import { crossEntropyDefinition } from './cross-entropy.ts'
 import { distillationDefinition } from './distillation.ts'
 import { hingeDefinition } from './hinge.ts'
@@ -9,7 +9,7 @@ import { lpDefinition } from './lp.ts'
 import { mseDefinition } from './mse.ts'
 import { weightedSum } from './weighted-sum.ts'
 
-export { cosine } from './cosine.ts'
+export { cosineDistance } from './cosine-distance.ts'
 export { type CrossEntropyOptions, crossEntropy } from './cross-entropy.ts'
 export { type DistillationOptions, distillation } from './distillation.ts'
 export { graphLoss } from './graph-loss.ts'
@@ -24,7 +24,7 @@ export const LOSSES = {
   mse: mseDefinition,
   lp: lpDefinition,
   distillation: distillationDefinition,
-  cosine: cosineDefinition,
+  'cosine-distance': cosineDistanceDefinition,
   hinge: hingeDefinition,
 } satisfies Definitions<LossBody>
 

@@ -9,7 +9,7 @@ export interface FallingOptions extends WarmupOptions {
 export const END = { summary: 'share of the rate that is left at the end', default: 0, least: 0, most: 1 } as const
 
 /** end + (1 − end)·(1 + cos πt)/2. */
-export const cosineDecayDefinition: Definition<FallingOptions, ScheduleBody> = {
+export const cosineDefinition: Definition<FallingOptions, ScheduleBody> = {
   name: 'cosine',
   title: 'Cosine',
   summary: 'falls along half a cosine: slowly at first and in the end',
@@ -20,4 +20,4 @@ export const cosineDecayDefinition: Definition<FallingOptions, ScheduleBody> = {
   }),
 }
 
-export const cosineDecay = maker(SCHEDULE, cosineDecayDefinition)
+export const cosine = maker(SCHEDULE, cosineDefinition)

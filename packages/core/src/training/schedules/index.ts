@@ -2,20 +2,20 @@ import { type Definitions, parseRecord, type RecordJson, readRecord } from '../d
 import { SCHEDULE } from '../kinds.ts'
 import type { Schedule, ScheduleBody } from '../schedule.ts'
 import { constantDefinition } from './constant.ts'
-import { cosineDecayDefinition } from './cosine-decay.ts'
-import { linearDecayDefinition } from './linear-decay.ts'
-import { stepDecayDefinition } from './step-decay.ts'
+import { cosineDefinition } from './cosine.ts'
+import { linearDefinition } from './linear.ts'
+import { stepDefinition } from './step.ts'
 
 export { constant } from './constant.ts'
-export { cosineDecay, type FallingOptions } from './cosine-decay.ts'
-export { linearDecay } from './linear-decay.ts'
-export { type StepDecayOptions, stepDecay } from './step-decay.ts'
+export { cosine, type FallingOptions } from './cosine.ts'
+export { linear } from './linear.ts'
+export { type StepOptions, step } from './step.ts'
 
 export const SCHEDULES = {
   constant: constantDefinition,
-  step: stepDecayDefinition,
-  linear: linearDecayDefinition,
-  cosine: cosineDecayDefinition,
+  step: stepDefinition,
+  linear: linearDefinition,
+  cosine: cosineDefinition,
 } satisfies Definitions<ScheduleBody>
 
 /** Reads `cosine:warmup=100`. @throws FewbitError SCHEDULE_UNKNOWN, SCHEDULE_OPTION */

@@ -1,9 +1,9 @@
 import { type Definition, maker } from '../definition.ts'
 import { SCHEDULE } from '../kinds.ts'
 import { type ScheduleBody, WARMUP, warmed } from '../schedule.ts'
-import { END, type FallingOptions } from './cosine-decay.ts'
+import { END, type FallingOptions } from './cosine.ts'
 
-export const linearDecayDefinition: Definition<FallingOptions, ScheduleBody> = {
+export const linearDefinition: Definition<FallingOptions, ScheduleBody> = {
   name: 'linear',
   title: 'Linear',
   summary: 'falls along a line',
@@ -12,4 +12,4 @@ export const linearDecayDefinition: Definition<FallingOptions, ScheduleBody> = {
   make: (options) => ({ factor: warmed(options, (t) => 1 - (1 - options.end) * t) }),
 }
 
-export const linearDecay = maker(SCHEDULE, linearDecayDefinition)
+export const linear = maker(SCHEDULE, linearDefinition)

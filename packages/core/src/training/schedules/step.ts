@@ -3,12 +3,12 @@ import { type Definition, maker } from '../definition.ts'
 import { SCHEDULE } from '../kinds.ts'
 import { type ScheduleBody, stepsOf, WARMUP, type WarmupOptions, warmed } from '../schedule.ts'
 
-export interface StepDecayOptions extends WarmupOptions {
+export interface StepOptions extends WarmupOptions {
   readonly gamma: number
   readonly at: string
 }
 
-export const stepDecayDefinition: Definition<StepDecayOptions, ScheduleBody> = {
+export const stepDefinition: Definition<StepOptions, ScheduleBody> = {
   name: 'step',
   title: 'Steps',
   summary: 'falls to a share at chosen places',
@@ -30,4 +30,4 @@ export const stepDecayDefinition: Definition<StepDecayOptions, ScheduleBody> = {
   },
 }
 
-export const stepDecay = maker(SCHEDULE, stepDecayDefinition)
+export const step = maker(SCHEDULE, stepDefinition)
