@@ -2,9 +2,9 @@ import type { Model } from '@fewbit/core/ir'
 import {
   FLOAT_BATCH_NORMS,
   type FloatBatchNorm,
+  type QatQuantization,
   type TrainOptions,
   type TrainQatOptions,
-  type TrainQuantization,
 } from '@fewbit/core/pipeline'
 import { type BatchNormName, parseOscillation } from '@fewbit/core/qat'
 import { parseLoss, parseOptimizer, parseSchedule } from '@fewbit/core/training'
@@ -86,7 +86,7 @@ const PLANNED = [
  * How the network is quantized while it trains; undefined where no flag says anything about it.
  * @throws FewbitError QAT_MISSING for such flags without `--qat`.
  */
-export function quantizationOf(cx: CommandContext, flags: TrainFlags): TrainQuantization | undefined {
+export function quantizationOf(cx: CommandContext, flags: TrainFlags): QatQuantization | undefined {
   const { qat, qatPreset, weightQuantizer, batchNorm, calibrationSamples: samples, observer } = flags
   if (qat === undefined && qatPreset === undefined) {
     const unused = PLANNED.find((name) => name in flags)

@@ -1,5 +1,5 @@
 import type { Model } from '@fewbit/core/ir'
-import { profileTrain, profileTrainQat, type TrainQuantization } from '@fewbit/core/pipeline'
+import { profileTrain, profileTrainQat, type QatQuantization } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
 import { profileStep } from '@fewbit/engine-node'
 import type { CommandContext, CommandResult } from '../command.ts'
@@ -32,7 +32,7 @@ export function refuseWithoutOutput(flags: GivenTrainFlags): void {
 }
 
 interface Kind {
-  readonly quantization: TrainQuantization | undefined
+  readonly quantization: QatQuantization | undefined
   readonly isQuantized: boolean
 }
 

@@ -12,6 +12,7 @@ import {
   type TrainResult,
   train as trainOn,
   trainQat as trainQatOn,
+  type UncalibratedQFloat,
 } from '@fewbit/core'
 import { nodeEngine, profileStep } from '@fewbit/engine-node'
 import { checkOptions, type OptionNames } from './options.ts'
@@ -66,16 +67,16 @@ export function train(model: Model, options: OnNode<TrainOptions>): Promise<Trai
  * Trains a network with fake-quantizers, from `prepareQat` or a file that `readQFloat` has read. `convertQat` takes the result.
  * @throws FewbitError as for float networks.
  */
-export function train(qfloat: QFloat, options: OnNode<TrainQFloatOptions>): Promise<TrainedQFloat>
+export function train(qfloat: QFloat | UncalibratedQFloat, options: OnNode<TrainQFloatOptions>): Promise<TrainedQFloat>
 export async function train(
-  network: Model | QFloat,
+  network: Model | QFloat | UncalibratedQFloat,
   options: OnNode<TrainOptions> | OnNode<TrainQFloatOptions>,
 ): Promise<TrainResult | TrainedQFloat> {
-  const isQFloat = 'record' in network
-  checkOptions(options, isQFloat ? TRAIN_QFLOAT : TRAIN)
+  const isQuantized = 'record' in network || 'quantization' in network
+  checkOptions(options, isQuantized ? TRAIN_QFLOAT : TRAIN)
   checkEvaluation(options)
   const onNode = { ...options, engine: options.engine ?? nodeEngine() }
-  return isQFloat ? trainOn(network, onNode) : trainOn(network, onNode)
+  return isQuantized ? trainOn(network, onNode) : trainOn(network, onNode)
 }
 
 /**

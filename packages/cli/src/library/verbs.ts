@@ -40,6 +40,7 @@ import {
   type OptimizeOptions,
   type OptimizeResult,
   optimize as optimizeOn,
+  type PlannedQatOptions,
   type PlanOptions,
   type PlanResult,
   type PrepareQatOptions,
@@ -57,6 +58,7 @@ import {
   type Speed,
   type SpeedOptions,
   speed as speedOn,
+  type UncalibratedQFloat,
   type VerifyOptions,
   verify as verifyOn,
   type Why,
@@ -284,12 +286,22 @@ async function spread<O extends OnNode<QuantizeOptions>>(model: Model, options: 
  * changed. `saveModel(result.model, …)` keeps all that training and converting need; `readQFloat` reads it back.
  * @throws FewbitError OPTION_UNKNOWN naming the nearest option; QAT_*, FAKE_QUANTIZER_*, CALIB_*, DATA_*.
  */
-export async function prepareQat(model: Model, options: OnNode<PrepareQatOptions>): Promise<PrepareQatResult> {
+export function prepareQat(model: Model, options: OnNode<PrepareQatOptions>): Promise<PrepareQatResult>
+/**
+ * The same without calibration data, as far as that goes: whether the target can hold what is asked for is told now, and `train` begins with ranges from
+ * the data that it trains with.
+ */
+export function prepareQat(model: Model, options: OnNode<PlannedQatOptions>): Promise<UncalibratedQFloat>
+export async function prepareQat(
+  model: Model,
+  options: OnNode<PrepareQatOptions> | OnNode<PlannedQatOptions>,
+): Promise<PrepareQatResult | UncalibratedQFloat> {
   checkOptions(options, PREPARE_QAT)
-  checkOptions(options.calibration, CALIBRATION, 'calibration')
-  const { calibration } = options
-  const data = calibration.data && (await spreadData(calibration.data, model, calibration.samples))
-  return prepareQatOn(model, withEngine({ ...options, calibration: { ...calibration, ...(data ? { data } : {}) } }))
+  const calibration: Partial<PrepareQatOptions['calibration']> = options.calibration ?? {}
+  checkOptions(calibration, CALIBRATION, 'calibration')
+  if (calibration.data === undefined) return prepareQatOn(model, withEngine(options))
+  const data = await spreadData(calibration.data, model, calibration.samples)
+  return prepareQatOn(model, withEngine({ ...options, calibration: { ...calibration, data } }))
 }
 
 /**

@@ -12,12 +12,16 @@ import type { QuantizeOptions } from '../quantize.ts'
 import { type Recipe, recipeOf } from '../recipe.ts'
 import type { Run } from '../run.ts'
 
-/** A prepared network with its plan, and what observers say. */
-export interface CalibratedNetwork {
+/** A prepared network with its plan. */
+export interface PlannedNetwork {
   /** The network as it was given, at the opset of gradients. */
   readonly raised: Model
   readonly float: Model
   readonly plan: QuantPlan
+}
+
+/** A prepared network with its plan, and what observers say. */
+export interface CalibratedNetwork extends PlannedNetwork {
   /** Parameters by group, with other contents in some weights. */
   paramsWith(weights: ReadonlyMap<string, Tensor>): ParamsTable
   readonly recipe: Recipe
@@ -31,16 +35,26 @@ export interface CalibrationRequest {
   readonly formats: Formats
 }
 
-/** What `quantize` does before it searches: prepare, plan, calibrate with the observers that the settings name. */
-export async function planAndCalibrate(
+/** What `quantize` does before it reads data. @throws FewbitError QAT_NOTHING; what planning throws. */
+export async function planQat(
   model: Model,
-  { options, settings, without, formats }: CalibrationRequest,
+  { settings, without, formats }: CalibrationRequest,
+  run: Run,
+): Promise<PlannedNetwork> {
+  const raised = await atGradientOpset(model, run)
+  const { float, plan } = await prepareAndPlan(raised, settings, run, { without, formats })
+  refuseEmpty(plan)
+  return { raised, float, plan }
+}
+
+/** What `quantize` does before it searches: calibrate with the observers that the settings name. */
+export async function calibrateQat(
+  model: Model,
+  { raised, float, plan: first }: PlannedNetwork,
+  { options, settings }: CalibrationRequest,
   run: Run,
 ): Promise<CalibratedNetwork> {
   const target = targetOf(settings, run)
-  const raised = await atGradientOpset(model, run)
-  const { float, plan: first } = await prepareAndPlan(raised, settings, run, { without, formats })
-  refuseEmpty(first)
   const { data, inputs, batchSize } = await openData(model, float, options, settings, run)
   const stats = await run.stage('calibrate', (progress) =>
     calibrate({ float, first, target, data, batchSize, settings, run, progress }),

@@ -1,8 +1,8 @@
 import { retarget } from '../../import/index.ts'
 import { cloneModel, type Model } from '../../ir/index.ts'
 import { type Deployed, deploy, type QFloat } from '../../qat/index.ts'
-import type { ParamsTable, QuantPlan } from '../../quant/index.ts'
-import { findTarget } from '../../targets/index.ts'
+import type { ParamsTable, QuantPlan, Target } from '../../quant/index.ts'
+import { findTarget, targetAtBits } from '../../targets/index.ts'
 import type { Diagnostic } from '../../util/index.ts'
 import type { Data } from '../data.ts'
 import { executionFor } from '../execution.ts'
@@ -42,7 +42,7 @@ export interface ConvertQatResult {
 export async function convertQat(qfloat: QFloat, options: ConvertQatOptions): Promise<ConvertQatResult> {
   const run = new Run(options)
   const { record } = qfloat
-  const target = findTarget(options.target ?? record.target, run.registries.targets)
+  const target = targetFor(options.target, record, run)
   const own = await run.stage('fold', () => deploy(qfloat, contextOf(run), run.diagnostics))
   const { float, plan, params } = target.name === record.target ? own : anew(own, target.name, qfloat, run)
   const execution = executionFor(target)
@@ -56,6 +56,14 @@ export async function convertQat(qfloat: QFloat, options: ConvertQatOptions): Pr
       ...{ data, samples, tensors, execution, run },
     }))
   return { model, float, plan, params, ...(conversion ? { conversion } : {}), diagnostics: run.diagnostics.list }
+}
+
+/** The backend that was asked for; that of the preparation, too, where its rules were taken at bits that it has no kernels for. */
+function targetFor(name: string | undefined, { target, scheme }: QFloat['record'], { registries }: Run): Target {
+  const own = findTarget(target, registries.targets)
+  if (name === undefined) return own
+  const asked = findTarget(name, registries.targets)
+  return targetAtBits(asked, scheme).target.name === own.name ? own : asked
 }
 
 /** The plan of another backend, on the ranges that were trained. */

@@ -1,9 +1,5 @@
 import type { Model, Tensor } from '../../ir/index.ts'
-import type { PassName } from '../../passes/index.ts'
 import {
-  type BatchNormStrategy,
-  batchNormStrategy,
-  type Choices,
   foldedConstants,
   initialQuantizers,
   isQFloat,
@@ -13,50 +9,73 @@ import {
   unfoldNorms,
   writeQFloat,
 } from '../../qat/index.ts'
-import type { Formats, Target } from '../../quant/index.ts'
-import { targetAtBits } from '../../targets/index.ts'
 import { learnedParameters } from '../../training/index.ts'
 import { type Diagnostic, must, problem } from '../../util/index.ts'
-import { targetOf } from '../make-plan.ts'
-import type { QuantizeSettings } from '../options.ts'
 import { prepare } from '../prepare.ts'
-import type { QuantizeOptions } from '../quantize.ts'
 import { Run } from '../run.ts'
-import { settingsOf } from '../settings.ts'
-import { type CalibratedNetwork, planAndCalibrate } from './calibrate-qat.ts'
+import { type CalibratedNetwork, calibrateQat, type PlannedNetwork, planQat } from './calibrate-qat.ts'
 import { withPreset } from './presets.ts'
 import { contextOf } from './qat-context.ts'
 import {
-  choicesOf,
-  formatsOf,
+  type PlannedQatOptions,
   type PrepareQatOptions,
+  type QatQuantization,
   refuseForeign,
   refuseObstacles,
-  weightObserverFor,
 } from './qat-options.ts'
+import { FOLDING, type QatRequest, requestOf } from './qat-request.ts'
 
 export interface PrepareQatResult extends QFloat {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-/** What folds BatchNormalization into layers, or makes a layer of it. */
-const FOLDING: readonly PassName[] = ['fold-batchnorm', 'fold-batchnorm-forward', 'batchnorm-to-conv']
+/** What `prepareQat` makes without calibration data: a float network, and how training will quantize it. */
+export interface UncalibratedQFloat {
+  readonly float: Model
+  readonly quantization: QatQuantization
+  readonly diagnostics: readonly Diagnostic[]
+}
 
 /**
  * Puts fake-quantizers into a float network, exactly where `quantize` would put quantizers for this target, beginning with calibrated ranges.
  * The caller's model is not changed.
  * @throws FewbitError QAT_OPTION, QAT_PREPARED, QAT_NOTHING, QAT_OBSTACLE, QAT_BATCH_NORM, FAKE_QUANTIZER_*, SPEC_*, CALIB_*, DATA_*, OPTION_*
  */
-export async function prepareQat(model: Model, given: PrepareQatOptions): Promise<PrepareQatResult> {
-  const options = withPreset(given)
-  refuseForeign(options)
+export function prepareQat(model: Model, options: PrepareQatOptions): Promise<PrepareQatResult>
+/** The same without data, as far as that goes: whether it can be done is told, and `train` calibrates on the samples that it trains with. */
+export function prepareQat(model: Model, options: PlannedQatOptions): Promise<UncalibratedQFloat>
+export async function prepareQat(
+  model: Model,
+  options: PrepareQatOptions | PlannedQatOptions,
+): Promise<PrepareQatResult | UncalibratedQFloat> {
+  const given = withPreset(options)
+  refuseForeign(given)
   refusePrepared(model)
-  const run = new Run(options)
-  const request = requestOf(options, run)
-  const found = await planAndCalibrate(model, request, run)
-  refuseObstacles(found.plan, request.choices, request.target, run)
+  const run = new Run(given)
+  const request = requestOf(given, run)
+  const planned = await planQat(model, request, run)
+  refuseObstacles(planned.plan, request.choices, request.target, run)
+  return isCalibrated(given) ? fakeQuantized(model, planned, request, given, run) : uncalibrated(model, given, run)
+}
+
+const isCalibrated = (options: PrepareQatOptions | PlannedQatOptions): options is PrepareQatOptions =>
+  options.calibration !== undefined && 'data' in options.calibration && options.calibration.data !== undefined
+
+function uncalibrated(model: Model, options: PlannedQatOptions, run: Run): UncalibratedQFloat {
+  const { engine: _e, signal: _s, onProgress: _p, ops: _o, extensions: _x, ...quantization } = options
+  return { float: model, quantization, diagnostics: run.diagnostics.list }
+}
+
+async function fakeQuantized(
+  model: Model,
+  planned: PlannedNetwork,
+  request: QatRequest,
+  { rangeObserver }: PrepareQatOptions,
+  run: Run,
+): Promise<PrepareQatResult> {
+  const found = await calibrateQat(model, planned, request, run)
   const unfolded = await unfold(found.raised, found.float, request, run)
-  const qfloat = begin(found, unfolded, request, options.rangeObserver ?? null, run)
+  const qfloat = begin(found, unfolded, request, rangeObserver ?? null, run)
   return { ...qfloat, diagnostics: [...run.diagnostics.list, ...found.plan.diagnostics] }
 }
 
@@ -64,7 +83,7 @@ export async function prepareQat(model: Model, given: PrepareQatOptions): Promis
 function begin(
   { plan, recipe, paramsWith }: CalibratedNetwork,
   unfolded: Unfolded,
-  { settings, strategy, target, choices }: Request,
+  { settings, strategy, target, choices }: QatRequest,
   observer: RangeObserver | null,
   run: Run,
 ): QFloat {
@@ -86,56 +105,6 @@ function begin(
   return writeQFloat(base, record, initial.state, cx)
 }
 
-interface Request {
-  readonly options: QuantizeOptions
-  readonly settings: QuantizeSettings
-  readonly target: Target
-  readonly choices: Choices
-  readonly strategy: BatchNormStrategy
-  readonly formats: Formats
-  /** Passes that preparing leaves out. */
-  readonly without: readonly PassName[]
-}
-
-function requestOf(options: PrepareQatOptions, run: Run): Request {
-  const { fakeQuantizer, weightQuantizer, batchNorm = 'fold-torch', strict = false, ...others } = options
-  const { preset: _p, rangeObserver: _r, ...stated } = others
-  const plain = strict ? stated : { ...stated, target: targetNameFor(settingsOf(stated, run), run) }
-  const strategy = batchNormStrategy(batchNorm)
-  const known = run.registries.fakeQuantizers
-  const choices = choicesOf(
-    { ...(fakeQuantizer ? { fakeQuantizer } : {}), ...(weightQuantizer ? { weightQuantizer } : {}) },
-    known,
-  )
-  const { weights } = targetOf(settingsOf(plain, run), run)
-  // Papers begin with their own estimate of the range (LSQ: 2·mean|x|/√q). Measured on w4a4 the smallest squared error begins 12 to 37 points higher.
-  const { observer = 'mse', ...calibration } = plain.calibration
-  const weightObserver = plain.weightObserver ?? weightObserverFor(choices.weight, weights, known) ?? 'minmax'
-  const given = { ...plain, weightObserver, calibration: { ...calibration, observer } }
-  const settings = settingsOf(given, run)
-  const target = targetOf(settings, run)
-  const isSeparate = strategy.kind === 'separate' && target.batchNorm === 'separate'
-  const formats = formatsOf(choices, target, known)
-  return { options: given, settings, target, choices, strategy, formats, without: isSeparate ? FOLDING : [] }
-}
-
-/** Nobody's kernels compute with 4 bits where papers, and networks of tomorrow's hardware, want them. */
-function targetNameFor(settings: QuantizeSettings, run: Run): string {
-  const given = targetOf(settings, run)
-  const { target, beyond } = targetAtBits(given, settings.scheme)
-  if (beyond) {
-    run.diagnostics.warn(
-      'QAT_BITS',
-      `${given.title} has no kernels for ${settings.scheme}: its rules are taken at these bits`,
-      {
-        at: { option: 'scheme' },
-        fix: 'take the figures for what its rules cost, not for what it runs; strict refuses such bits',
-      },
-    )
-  }
-  return target.name
-}
-
 function refusePrepared(model: Model): void {
   if (!isQFloat(model)) return
   throw problem('QAT_PREPARED', 'the network has fake-quantizers already', {
@@ -147,7 +116,7 @@ function refusePrepared(model: Model): void {
 async function unfold(
   model: Model,
   float: Model,
-  { settings, target, strategy, without }: Request,
+  { settings, target, strategy, without }: QatRequest,
   run: Run,
 ): Promise<Unfolded> {
   if (strategy.kind === 'merged' || without.length > 0) return { model: float, norms: [], merged: [] }

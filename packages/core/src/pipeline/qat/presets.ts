@@ -1,6 +1,6 @@
 import type { RangeObserver } from '../../qat/index.ts'
 import { problem } from '../../util/index.ts'
-import type { PrepareQatOptions } from './qat-options.ts'
+import type { PlannedQatOptions, PrepareQatOptions } from './qat-options.ts'
 
 /** A named set of options: MegEngine's QConfigs, in terms of fewbit. Codes and their ends are the target's. */
 export interface QatPreset {
@@ -58,7 +58,7 @@ export function presetNamed(name: string): QatPreset {
 }
 
 /** The options with those of their preset in the places that were left open. */
-export function withPreset(options: PrepareQatOptions): PrepareQatOptions {
+export function withPreset(options: PrepareQatOptions | PlannedQatOptions): PrepareQatOptions | PlannedQatOptions {
   const { preset, ...given } = options
   if (preset === undefined) return given
   const { observer, ...rest } = presetNamed(preset).options

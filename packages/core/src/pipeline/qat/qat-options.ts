@@ -15,6 +15,7 @@ import {
 } from '../../qat/index.ts'
 import type { Formats, QuantPlan, Target } from '../../quant/index.ts'
 import { type Diagnostic, FewbitError, problem } from '../../util/index.ts'
+import type { Data } from '../data.ts'
 import type { QuantizeOptions } from '../quantize.ts'
 import type { Run, RunOptions } from '../run.ts'
 import type { QatPresetName } from './presets.ts'
@@ -38,9 +39,12 @@ type Shared =
   | 'smallLayers'
   | 'seed'
 
-export interface PrepareQatOptions extends RunOptions, Pick<QuantizeOptions, Shared> {
+type Calibration = Omit<QuantizeOptions['calibration'], 'dataFree' | 'data'>
+
+/** How a network is quantized while it trains. */
+export interface QatQuantization extends Pick<QuantizeOptions, Shared> {
   /** What ranges begin with. The observer is the fake-quantizer's own unless one is given. */
-  readonly calibration: Omit<QuantizeOptions['calibration'], 'dataFree'>
+  readonly calibration?: Calibration
   /** From `FAKE_QUANTIZERS`, for activations, and for weights where it can. Default `lsq`. */
   readonly fakeQuantizer?: QuantizerRequest
   /** Default: the same, or its partner. */
@@ -55,7 +59,14 @@ export interface PrepareQatOptions extends RunOptions, Pick<QuantizeOptions, Sha
   readonly strict?: boolean
 }
 
-type Requests = Pick<PrepareQatOptions, 'fakeQuantizer' | 'weightQuantizer'>
+/** Without data: training calibrates on the samples that it trains with. */
+export interface PlannedQatOptions extends RunOptions, QatQuantization {}
+
+export interface PrepareQatOptions extends RunOptions, Omit<QatQuantization, 'calibration'> {
+  readonly calibration: Calibration & { readonly data: Data }
+}
+
+type Requests = Pick<QatQuantization, 'fakeQuantizer' | 'weightQuantizer'>
 
 /** Options of `quantize` that mean something only there. */
 const FOREIGN = {

@@ -9,7 +9,6 @@ export {
   type TrainedQFloat,
   type TrainQatOptions,
   type TrainQatResult,
-  type TrainQuantization,
   trainQat,
   trainQatOn,
 } from './train-qat.ts'

@@ -61,6 +61,19 @@ describe('trainQat', () => {
     await expect(train(qfloat.model, { ...course })).rejects.toThrow(/QAT_PREPARED/)
   })
 
+  it('calibrates on the training data where preparing had none', async () => {
+    const { model } = await float
+    const { quantization, ...course } = { ...options(), epochs: 1 }
+    const uncalibrated = await prepareQat(model, { engine, ...quantization })
+    const trained = await train(uncalibrated, course)
+    const whole = await trainQat(model, { ...course, quantization: must(quantization, 'quantization') })
+    expect(trained.report.history).toEqual(whole.report.history)
+    expect(serializeModel(trained.model)).toEqual(serializeModel(whole.qfloat.model))
+    // What a backend cannot hold is known without data.
+    const impossible = { engine, target: 'vitis-ai', fakeQuantizer: 'lsq:scale=real' }
+    await expect(prepareQat(model, impossible)).rejects.toThrow(/QAT_OBSTACLE/)
+  })
+
   it('goes on from a file with fake-quantizers, and after a kill, to the last bit', async () => {
     const { model } = await float
     const whole = await trainQat(model, options())

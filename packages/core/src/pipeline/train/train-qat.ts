@@ -19,8 +19,8 @@ import { type Diagnostic, problem } from '../../util/index.ts'
 import { score } from '../evaluate.ts'
 import { type ConvertQatResult, convertQat } from '../qat/convert-qat.ts'
 import { prepareQat } from '../qat/prepare-qat.ts'
-import type { PrepareQatOptions } from '../qat/qat-options.ts'
-import { Run, type RunOptions } from '../run.ts'
+import type { QatQuantization } from '../qat/qat-options.ts'
+import { Run } from '../run.ts'
 import { type OscillationReport, oscillationReport } from './oscillation-report.ts'
 import { type RunData, readRunData } from './run-data.ts'
 import { scoringOptions } from './scoring-options.ts'
@@ -31,14 +31,9 @@ import { stampTraining } from './train-recipe.ts'
 import type { TrainReport } from './train-report.ts'
 import { trainSubject } from './train-subject.ts'
 
-/** How a network is quantized while it trains: what `prepareQat` takes, but data and seed, which are those of the training. */
-export type TrainQuantization = Omit<PrepareQatOptions, keyof RunOptions | 'calibration' | 'seed'> & {
-  readonly calibration?: Omit<PrepareQatOptions['calibration'], 'data'>
-}
-
 export interface TrainQatOptions extends Omit<TrainOptions, 'batchNorm' | 'fromScratch'> {
-  /** Nothing of it may be said of a network that has fake-quantizers already. */
-  readonly quantization?: TrainQuantization
+  /** Nothing of it may be said of a network that has fake-quantizers already. Its seed is that of the training unless another one is given. */
+  readonly quantization?: QatQuantization
   /** What is done about weights that turn from code to code: `track`, `freeze:threshold=0.01`, `dampen:weight=0.1`; their share is reported. */
   readonly oscillation?: string | OscillationOptions
   /** Takes BatchNormalization's statistics anew over so many batches of the training data when all is trained. Default 0: not at all. */
@@ -90,8 +85,8 @@ export async function trainQat(model: Model, options: TrainQatOptions): Promise<
   return { ...result, report: { ...result.report, ...(float && { float }) } }
 }
 
-/** Trains a network with fake-quantizers from where it stands, and leaves converting to `convertQat`. */
-export async function trainQFloat({ model }: QFloat, options: TrainQatOptions): Promise<TrainedQFloat> {
+/** Trains a network with fake-quantizers from where it stands, and leaves converting to `convertQat`. A float one is prepared first, as in `trainQat`. */
+export async function trainQFloat(model: Model, options: TrainQatOptions): Promise<TrainedQFloat> {
   const run = new Run(options)
   const data = await readRunData(model, options, run)
   const prepared = await preparedSubject(model, data, options, run)
@@ -174,7 +169,7 @@ async function prepared(
   const { calibration = {}, ...how } = quantization ?? {}
   const { samples = CALIBRATION_SAMPLES } = calibration
   const source = { ...calibration, samples, data: data.asDataset(samples) }
-  const { diagnostics, ...qfloat } = await prepareQat(model, { ...run.shared, ...how, seed, calibration: source })
+  const { diagnostics, ...qfloat } = await prepareQat(model, { ...run.shared, seed, ...how, calibration: source })
   return { qfloat, diagnostics }
 }
 

@@ -3,6 +3,7 @@ import { structuralHash } from '../../passes/index.ts'
 import { isQFloat, type QFloat } from '../../qat/index.ts'
 import { bareLayers, trainable, withState } from '../../training/index.ts'
 import { type Diagnostic, problem } from '../../util/index.ts'
+import type { UncalibratedQFloat } from '../qat/prepare-qat.ts'
 import { Run } from '../run.ts'
 import { restoreNorms } from './restore-norms.ts'
 import { type RunData, readRunData } from './run-data.ts'
@@ -31,12 +32,13 @@ export interface TrainResult {
  */
 export function train(model: Model, options: TrainOptions): Promise<TrainResult>
 /** Trains a network with fake-quantizers, from `prepareQat` or a file that `readQFloat` has read; `convertQat` takes the result. */
-export function train(qfloat: QFloat, options: TrainQFloatOptions): Promise<TrainedQFloat>
+export function train(qfloat: QFloat | UncalibratedQFloat, options: TrainQFloatOptions): Promise<TrainedQFloat>
 export function train(
-  network: Model | QFloat,
+  network: Model | QFloat | UncalibratedQFloat,
   options: TrainOptions | TrainQFloatOptions,
 ): Promise<TrainResult | TrainedQFloat> {
-  return 'record' in network ? trainQFloat(network, options) : trainFloat(network, options)
+  if ('quantization' in network) return trainQFloat(network.float, { ...options, quantization: network.quantization })
+  return 'record' in network ? trainQFloat(network.model, options) : trainFloat(network, options)
 }
 
 async function trainFloat(model: Model, options: TrainOptions): Promise<TrainResult> {
