@@ -80,6 +80,30 @@ describe('bench qat with a network of the zoo', () => {
     expect(await hashOf('other.resnet8.float.onnx')).not.toBe(await hashOf(kept))
   })
 
+  it('holds samples out for scores where there are no other data', async () => {
+    const alone = [
+      'bench',
+      'qat',
+      '--models',
+      'resnet8',
+      '--classes',
+      '4',
+      '--float-epochs',
+      '1',
+      '--data',
+      at('train.npz'),
+    ]
+    const { code, out } = await fewbit(...alone, ...CELLS, '-o', at('held.json'), '--json')
+    expect(code).toBe(0)
+    const { settings, float } = JSON.parse(out)
+    const [held, rest] = ['one of 10', 'all but one of 10']
+    expect(settings['float resnet8'].data).toMatchObject({ name: 'train.npz', part: rest, samples: 28 })
+    expect(settings['data resnet8']).toMatchObject({ part: rest, samples: 4 })
+    expect(settings['evaluation resnet8']).toMatchObject({ part: held, samples: 4 })
+    // Of four pictures.
+    expect([0, 25, 50, 75, 100]).toContain(float.resnet8.top1)
+  })
+
   it('leaves a network alone that somebody else has put in its place', async () => {
     await saveModel(smallCnn(), at('theirs.resnet8.float.onnx'))
     await failsCleanly(work, 'BENCH_MODEL', 1, args('resnet8', '-o', at('theirs.json')))
@@ -105,11 +129,11 @@ describe('bench qat with a network of the zoo', () => {
 describe('bench qat refuses', () => {
   it.each([
     ['what is neither a file nor in the zoo', ['resnet21'], 'BENCH_MODEL', 'did you mean resnet20'],
-    ["a paper's spelling", ['mobilenetv2'], 'BENCH_MODEL', 'did you mean mobilenet-v2'],
     ['two networks of one name', ['resnet8,resnet8'], 'BENCH_MODEL', 'two networks'],
     ['float epochs of a file', ['FILE', '--float-epochs', '3'], 'BENCH_FLOAT', '--float-epochs'],
     ['classes of a file', ['FILE', '--classes', '3'], 'BENCH_FLOAT', '--classes'],
     ['networks for other pictures', ['resnet8,resnet8-mlperf'], 'BENCH_PRESET', 'resnet8-mlperf: --preset raw'],
+    ['a form for other pictures', ['resnet8,MobileNetV2'], 'BENCH_PRESET', 'take mobilenet-v2-cifar, '],
     ['a mistyped backend', ['resnet8', '--targets', 'tensort'], 'TARGET_UNKNOWN', 'tensort'],
   ])('%s', async (_, [models = '', ...more], code, says) => {
     const given = args(models === 'FILE' ? at('small.onnx') : models, '-o', at('never.json'), ...more)

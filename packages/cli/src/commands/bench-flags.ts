@@ -8,7 +8,7 @@ export interface BenchFlags extends DataFlags {
   classes?: number
   floatEpochs?: number
   data: string
-  evalData: string
+  evalData?: string
   samples?: number
   evalSamples?: number
   metric?: string[]
@@ -24,6 +24,9 @@ export interface BenchFlags extends DataFlags {
 
 /** Passes over the data that a network of the zoo is trained for in float; `train` takes as many. */
 export const FLOAT_EPOCHS = 10
+
+/** One of so many samples is held out for scores where no data are given for those. */
+export const HELD_OUT = 10
 
 export function withBenchFlags(command: Command): Command {
   command
@@ -43,7 +46,10 @@ export function withBenchFlags(command: Command): Command {
       positiveInteger,
     )
     .requiredOption('--data <path>', 'labelled training data')
-    .requiredOption('--eval-data <path>', 'other labelled data, that all networks are scored on')
+    .option(
+      '--eval-data <path>',
+      `other labelled data, that all networks are scored on (default: every ${HELD_OUT}th sample of --data, none of which is trained on)`,
+    )
     .option('--samples <n>', 'train on so many (default: as many as the steps take; in float, all)', positiveInteger)
     .option('--eval-samples <n>', 'score so many', positiveInteger)
     .option('--metric <list>', 'comma-separated metrics', list)

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { Dataset } from '@fewbit/core/engine'
+import { type Dataset, splitDataset } from '@fewbit/core/engine'
 import type { Model } from '@fewbit/core/ir'
 import { type BenchNetwork, type TrainOptions, type TrainResult, train } from '@fewbit/core/pipeline'
 import { FewbitError, problem } from '@fewbit/core/util'
@@ -7,7 +7,7 @@ import { checkWritable, loadModel, saveModel } from '@fewbit/engine-node'
 import { type CheckpointFile, checkpointFile, checkpointPath, withCheckpoint } from '../checkpoint-file.ts'
 import type { CommandContext } from '../command.ts'
 import { zooFactsOf } from '../zoo-network.ts'
-import { type BenchFlags, FLOAT_EPOCHS } from './bench-flags.ts'
+import { type BenchFlags, FLOAT_EPOCHS, HELD_OUT } from './bench-flags.ts'
 import { trainOptions } from './train-options.ts'
 
 /** Metadata of a kept float network: JSON of what it was asked for. */
@@ -46,7 +46,7 @@ export async function floatNetwork(
   const { steps: _s, batch: _b, lr: _l, floatEpochs: epochs = FLOAT_EPOCHS, ...shared } = rest
   const path = floatPath(flags.output, name)
   checkWritable(path)
-  const options = await trainOptions(cx, model, { ...shared, zoo: name, epochs })
+  const options = withScores(await trainOptions(cx, model, { ...shared, zoo: name, epochs }))
   const { data, seed } = options
   const network = zooFactsOf(model)
   const recipe = { network, epochs, seed, data: 'toJSON' in data ? data.toJSON() : data.name }
@@ -55,6 +55,14 @@ export async function floatNetwork(
     recipe,
     make: async () => (await kept(cx, task)) ?? (await trained(cx, task)),
   }
+}
+
+/** Scores on samples that are held out, where there are no data for them. */
+function withScores(options: TrainOptions): TrainOptions {
+  const { data, evaluation } = options
+  if (evaluation || !('samples' in data)) return options
+  const { rest, held } = splitDataset(data, HELD_OUT)
+  return { ...options, data: rest, evaluation: { data: held } }
 }
 
 /** The network of an earlier run. */

@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path'
 import type { Model } from '@fewbit/core/ir'
 import type { BenchNetwork } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
-import { zooHint, zooName } from '@fewbit/core/zoo'
+import { ZOO, type ZooEntry, zooHint, zooName } from '@fewbit/core/zoo'
 import { loadModel } from '@fewbit/engine-node'
 import type { CommandContext } from '../command.ts'
 import type { DataFlags } from '../data-flags.ts'
@@ -103,6 +103,15 @@ function presetOf(all: readonly Given[], { preset }: BenchFlags): Pick<DataFlags
     notes: [...wanted].map(
       ([text, name]) => `${text}: ${name === undefined ? 'no preset is known' : `--preset ${name}`}`,
     ),
-    fix: 'say with --preset how all of them get their pictures, or compare them in tables of their own',
+    fix: `${likeFirst(all, first)}say with --preset how all of them get their pictures, or compare them in tables of their own`,
   })
+}
+
+/** Forms of the other networks that are made for the pictures of the first: mobilenet-v2-cifar for mobilenet-v2. */
+function likeFirst(all: readonly Given[], preset: string | undefined): string {
+  const zoo = Object.entries<ZooEntry>(ZOO).filter(([, entry]) => entry.preset === preset)
+  const forms = all.flatMap(({ name, model }) =>
+    zooFactsOf(model).preset === preset ? [] : zoo.flatMap(([form]) => (form.startsWith(`${name}-`) ? [form] : [])),
+  )
+  return forms.length > 0 ? `take ${forms.join(', ')}, ` : ''
 }

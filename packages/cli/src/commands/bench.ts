@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { benchQat, QAT_BENCH_RECIPE, type QatBench } from '@fewbit/core/pipeline'
+import { type DataSource, splitSource } from '@fewbit/core/engine'
+import { type BenchQatOptions, benchQat, QAT_BENCH_RECIPE, type QatBench } from '@fewbit/core/pipeline'
 import { problem } from '@fewbit/core/util'
 import { checkWritable } from '@fewbit/engine-node'
 import type { Command } from 'commander'
@@ -7,20 +8,16 @@ import { action, type CommandBody, type CommandContext, type Invocation } from '
 import { sourceOf } from '../data-flags.ts'
 import { ladderFile } from '../ladder.ts'
 import { renderQatBench } from '../render/qat-bench.ts'
-import { type BenchFlags, withBenchFlags } from './bench-flags.ts'
+import { type BenchFlags, HELD_OUT, withBenchFlags } from './bench-flags.ts'
 import { benchNetworks } from './bench-networks.ts'
 
 const body: CommandBody<[string, BenchFlags]> = async (cx, _what, given) => {
   checkWritable(given.output)
   const { networks, flags } = await benchNetworks(cx, given)
-  const { steps, batch: batchSize, lr, seed = QAT_BENCH_RECIPE.seed, metric, strict } = flags
+  const { steps, batch: batchSize, lr, seed = QAT_BENCH_RECIPE.seed, strict } = flags
   const bench = await benchQat(networks, {
     ...cx.run,
-    data: await sourceOf(flags.data, flags, cx, flags.samples ?? steps * batchSize),
-    evaluation: {
-      data: await sourceOf(flags.evalData, flags, cx, flags.evalSamples),
-      ...(metric && { metrics: metric }),
-    },
+    ...(await dataOf(cx, flags)),
     ...(flags.algorithms[0] !== 'all' && { algorithms: flags.algorithms }),
     ...(flags.targets[0] !== 'all' && { targets: flags.targets }),
     schemes: flags.scheme,
@@ -30,6 +27,23 @@ const body: CommandBody<[string, BenchFlags]> = async (cx, _what, given) => {
   })
   return { json: bench, text: [renderQatBench(bench), '', `wrote ${flags.output}`].join('\n') }
 }
+
+/** What cells are trained and scored on. */
+async function dataOf(cx: CommandContext, flags: BenchFlags): Promise<Pick<BenchQatOptions, 'data' | 'evaluation'>> {
+  const { data, evalData, samples = flags.steps * flags.batch, evalSamples, metric } = flags
+  const metrics = metric && { metrics: metric }
+  if (evalData !== undefined) {
+    const scored = await sourceOf(evalData, flags, cx, evalSamples)
+    return { data: await sourceOf(data, flags, cx, samples), evaluation: { data: scored, ...metrics } }
+  }
+  const { rest, held } = splitSource(await sourceOf(data, flags, cx), HELD_OUT)
+  return { data: atMost(rest, samples), evaluation: { data: atMost(held, evalSamples), ...metrics } }
+}
+
+const atMost = ({ name, open }: DataSource, samples: number | undefined): DataSource => ({
+  name,
+  open: (inputs) => open(inputs, samples),
+})
 
 /** The table as a file, and a line for each cell that is finished. */
 function memoryOf(path: string, { console }: CommandContext) {
@@ -49,7 +63,7 @@ function memoryOf(path: string, { console }: CommandContext) {
 const EXAMPLES = `
 Examples:
   fewbit bench qat --models resnet20,mobilenet-v2-cifar --data train/ --eval-data test/ --float-epochs 30 -o table.json
-  fewbit bench qat --models resnet20.onnx --algorithms lsq,pact --targets academic,tensorrt --data train/ --eval-data test/ --preset cifar10
+  fewbit bench qat --models resnet20.onnx --algorithms lsq,pact --targets academic,tensorrt --data pictures/ --preset cifar10
   fewbit bench qat --models resnet18=resnet18.safetensors --data train/ --eval-data val/ --eval-samples 5000`
 
 export function benchCommand(program: Command, invocation: Invocation): void {
