@@ -1,19 +1,21 @@
 // The tables of docs/qat-benchmark.md, from what npm run bench:qat measured.
 import { existsSync, readFileSync } from 'node:fs'
-import type { QatBench, QatCell } from '@fewbit/core/pipeline'
+import type { QatBench, QatBenchRecipe, QatCell } from '@fewbit/core/pipeline'
 import { table } from './tables.ts'
 
 const SCHEMES = ['w4a4', 'w2a2']
 
 /** One row a method, one column a backend: top-1 before training, and of the deployed network. */
 export function qatTables(): string {
-  return SCHEMES.map((scheme) => `**${scheme}**\n\n${schemeTable(scheme)}`).join('\n\n')
+  return SCHEMES.map(schemeTable).join('\n\n')
 }
 
 function schemeTable(scheme: string): string {
   const path = `bench/results/qat-${scheme}.json`
-  if (!existsSync(path)) return 'Nothing was measured.'
-  const { cells } = JSON.parse(readFileSync(path, 'utf8')) as QatBench
+  if (!existsSync(path)) return `**${scheme}**: nothing was measured.`
+  const { cells, settings, float } = JSON.parse(readFileSync(path, 'utf8')) as QatBench
+  const { steps } = settings.recipe as QatBenchRecipe
+  const floats = Object.values(float).map(top1).join(', ')
   const targets = [...new Set(cells.map((cell) => cell.target))]
   const algorithms = [...new Set(cells.map((cell) => cell.algorithm))]
   const find = (algorithm: string, target: string) =>
@@ -21,7 +23,7 @@ function schemeTable(scheme: string): string {
   const mark = (target: string) =>
     cells.some((cell) => cell.target === target && cell.beyond) ? `${target} \\*` : target
   const rows = algorithms.map((name) => [name, ...targets.map((target) => text(find(name, target)))])
-  return table(['method', ...targets.map(mark)], rows)
+  return `**${scheme}**: ${steps} steps, float ${floats}\n\n${table(['method', ...targets.map(mark)], rows)}`
 }
 
 function text(cell: QatCell | undefined): string {

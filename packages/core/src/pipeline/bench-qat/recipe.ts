@@ -24,7 +24,7 @@ export interface QatBenchRecipe {
 
 export const QAT_BENCH_RECIPE: QatBenchRecipe = {
   ...{
-    steps: 150,
+    steps: 300,
     batchSize: 64,
     lr: 0.004,
     clipNorm: 1,
