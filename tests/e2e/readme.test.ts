@@ -30,6 +30,9 @@ const words = (line: string): string =>
     .replace(/\s+/g, ' ')
     .trim()
 
+/** What a clock decides, and no other machine need say. */
+const TIMED = /^quantized runs slower than float here/
+
 // Inside the repository, where `import 'fewbit'` finds the package as it does for a reader with a clone.
 mkdirSync(join(ROOT, '.cache'), { recursive: true })
 const work = mkdtempSync(join(ROOT, '.cache/readme-'))
@@ -71,6 +74,9 @@ describe.skipIf(!isBuilt)('the blocks of the README', () => {
     const { code, out, err } = await shell(block.text.replace(/\bnpx fewbit\b/g, 'fewbit'), work)
     expect(code, err).toBe(0)
     const printed = new Set(out.split('\n').map(words))
-    for (const line of shownAfter(block).split('\n')) expect(printed, line).toContain(words(line))
+    const shown = shownAfter(block)
+      .split('\n')
+      .filter((line) => !TIMED.test(line))
+    for (const line of shown) expect(printed, line).toContain(words(line))
   }
 })
