@@ -104,6 +104,15 @@ describe('bench qat with a network of the zoo', () => {
     expect([0, 25, 50, 75, 100]).toContain(float.resnet8.top1)
   })
 
+  it('takes the form of a network that is made for the pictures of the first', async () => {
+    work.put('forms.resnet8.float.onnx', readFileSync(at(kept)))
+    const more = ['--classes', '4', '--float-epochs', '4', '-o', at('forms.json'), ...REFUSED, '--json']
+    const { code, out, err } = await fewbit(...args('resnet8,MobileNetV2', ...more))
+    expect(code, err).toBe(0)
+    expect(err).toMatch(/^mobilenet-v2: mobilenet-v2-cifar is taken, which is made for the pictures of resnet8$/m)
+    expect(Object.keys(JSON.parse(out).float)).toEqual(['resnet8', 'mobilenet-v2-cifar'])
+  })
+
   it('leaves a network alone that somebody else has put in its place', async () => {
     await saveModel(smallCnn(), at('theirs.resnet8.float.onnx'))
     await failsCleanly(work, 'BENCH_MODEL', 1, args('resnet8', '-o', at('theirs.json')))
@@ -133,7 +142,6 @@ describe('bench qat refuses', () => {
     ['float epochs of a file', ['FILE', '--float-epochs', '3'], 'BENCH_FLOAT', '--float-epochs'],
     ['classes of a file', ['FILE', '--classes', '3'], 'BENCH_FLOAT', '--classes'],
     ['networks for other pictures', ['resnet8,resnet8-mlperf'], 'BENCH_PRESET', 'resnet8-mlperf: --preset raw'],
-    ['a form for other pictures', ['resnet8,MobileNetV2'], 'BENCH_PRESET', 'take mobilenet-v2-cifar, '],
     ['a mistyped backend', ['resnet8', '--targets', 'tensort'], 'TARGET_UNKNOWN', 'tensort'],
   ])('%s', async (_, [models = '', ...more], code, says) => {
     const given = args(models === 'FILE' ? at('small.onnx') : models, '-o', at('never.json'), ...more)

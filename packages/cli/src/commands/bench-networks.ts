@@ -32,8 +32,9 @@ interface BenchNetworks {
  *   ONNX_*, WEIGHTS_*, DATA_*
  */
 export async function benchNetworks(cx: CommandContext, given: BenchFlags): Promise<BenchNetworks> {
-  const all: Given[] = []
-  for (const text of given.models) all.push(await networkOf(text, given))
+  const written: Given[] = []
+  for (const text of given.models) written.push(await networkOf(text, given))
+  const all = written.map((one) => inForm(cx, one, written, given))
   refuseSameNames(all)
   refuseUnused(all, given)
   const flags = { ...presetOf(all, given), ...given }
@@ -56,6 +57,18 @@ async function networkOf(text: string, flags: BenchFlags): Promise<Given> {
     at: { option: 'models' },
     fix: zooHint(written),
   })
+}
+
+/** The form of a network that is made for the pictures of the first one: mobilenet-v2-cifar for mobilenet-v2 beside resnet20. */
+function inForm({ console }: CommandContext, one: Given, [first]: readonly Given[], flags: BenchFlags): Given {
+  const { name, model, kind } = one
+  const preset = first && zooFactsOf(first.model).preset
+  if (kind !== 'drawn' || flags.preset !== undefined || preset === zooFactsOf(model).preset) return one
+  const forms = Object.entries<ZooEntry>(ZOO).filter(([, entry]) => entry.preset === preset)
+  const [form] = forms.find(([other]) => other.startsWith(`${name}-`)) ?? []
+  if (form === undefined) return one
+  console.err.write(`${name}: ${form} is taken, which is made for the pictures of ${first?.name}\n`)
+  return { ...one, name: form, model: zooNetwork(form, flags).model }
 }
 
 const splitAt = (text: string, at: number): [string, string?] =>
@@ -103,15 +116,6 @@ function presetOf(all: readonly Given[], { preset }: BenchFlags): Pick<DataFlags
     notes: [...wanted].map(
       ([text, name]) => `${text}: ${name === undefined ? 'no preset is known' : `--preset ${name}`}`,
     ),
-    fix: `${likeFirst(all, first)}say with --preset how all of them get their pictures, or compare them in tables of their own`,
+    fix: 'say with --preset how all of them get their pictures, or compare them in tables of their own',
   })
-}
-
-/** Forms of the other networks that are made for the pictures of the first: mobilenet-v2-cifar for mobilenet-v2. */
-function likeFirst(all: readonly Given[], preset: string | undefined): string {
-  const zoo = Object.entries<ZooEntry>(ZOO).filter(([, entry]) => entry.preset === preset)
-  const forms = all.flatMap(({ name, model }) =>
-    zooFactsOf(model).preset === preset ? [] : zoo.flatMap(([form]) => (form.startsWith(`${name}-`) ? [form] : [])),
-  )
-  return forms.length > 0 ? `take ${forms.join(', ')}, ` : ''
 }
