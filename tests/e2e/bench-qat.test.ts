@@ -102,6 +102,11 @@ describe('bench qat with a network of the zoo', () => {
     expect(settings['evaluation resnet8']).toMatchObject({ part: held, samples: 4 })
     // Of four pictures.
     expect([0, 25, 50, 75, 100]).toContain(float.resnet8.top1)
+    // What is held out is no matter of how many samples are trained on: nothing of it is trained on in float, either.
+    const fewer = await fewbit(...alone, '--samples', '9', ...REFUSED, '-o', at('fewer.json'), '--json')
+    const { settings: few } = JSON.parse(fewer.out)
+    expect(few['float resnet8'].data).toMatchObject({ part: rest, samples: 9 })
+    expect(few['evaluation resnet8']).toEqual(settings['evaluation resnet8'])
   })
 
   it('takes the form of a network that is made for the pictures of the first', async () => {

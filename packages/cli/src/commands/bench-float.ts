@@ -8,6 +8,7 @@ import { type CheckpointFile, checkpointFile, checkpointPath, withCheckpoint } f
 import type { CommandContext } from '../command.ts'
 import { zooFactsOf } from '../zoo-network.ts'
 import { type BenchFlags, FLOAT_EPOCHS, HELD_OUT } from './bench-flags.ts'
+import type { TrainFlags } from './train-flags.ts'
 import { trainOptions } from './train-options.ts'
 
 /** Metadata of a kept float network: JSON of what it was asked for. */
@@ -46,7 +47,7 @@ export async function floatNetwork(
   const { steps: _s, batch: _b, lr: _l, floatEpochs: epochs = FLOAT_EPOCHS, ...shared } = rest
   const path = floatPath(flags.output, name)
   checkWritable(path)
-  const options = withScores(await trainOptions(cx, model, { ...shared, zoo: name, epochs }))
+  const options = await optionsOf(cx, model, { ...shared, zoo: name, epochs })
   const { data, seed } = options
   const network = zooFactsOf(model)
   const recipe = { network, epochs, seed, data: 'toJSON' in data ? data.toJSON() : data.name }
@@ -57,12 +58,15 @@ export async function floatNetwork(
   }
 }
 
-/** Scores on samples that are held out, where there are no data for them. */
-function withScores(options: TrainOptions): TrainOptions {
-  const { data, evaluation } = options
-  if (evaluation || !('samples' in data)) return options
-  const { rest, held } = splitDataset(data, HELD_OUT)
-  return { ...options, data: rest, evaluation: { data: held } }
+/** With scores on samples that are held out, the same as those of cells, where there are no data for them. */
+async function optionsOf(cx: CommandContext, model: Model, flags: TrainFlags): Promise<TrainOptions> {
+  if (flags.evalData !== undefined) return trainOptions(cx, model, flags)
+  const { samples: rest, evalSamples: held, ...others } = flags
+  const options = await trainOptions(cx, model, others)
+  const limits = { ...(rest !== undefined && { rest }), ...(held !== undefined && { held }) }
+  // Opened there.
+  const split = splitDataset(options.data as Dataset, HELD_OUT, limits)
+  return { ...options, data: split.rest, evaluation: { data: split.held } }
 }
 
 /** The network of an earlier run. */

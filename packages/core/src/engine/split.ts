@@ -25,10 +25,11 @@ const parts = (every: number): Split<Part> => ({
  * Holds out every so many samples one, for scores, where there are no other data for those. Samples that follow each other by class, as those of folders do, are
  * held out in equal shares.
  * @param every 2 or more.
+ * @param samples at most so many of each part, evenly spread.
  */
-export function splitDataset(data: Dataset, every: number): Split<Dataset> {
+export function splitDataset(data: Dataset, every: number, samples: Partial<Split<number>> = {}): Split<Dataset> {
   const { held, rest } = parts(every)
-  return { held: partOf(data, held), rest: partOf(data, rest) }
+  return { held: partOf(data, held, samples.held), rest: partOf(data, rest, samples.rest) }
 }
 
 /** The same of data that are not fitted to a network yet. */
