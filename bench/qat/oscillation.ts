@@ -1,14 +1,13 @@
 // What is done about weights that oscillate, and what comes of it: LSQ in the academic setting, by the recipe of `bench:qat`.
 //   npm run bench:qat:float  first: the float network
-//   npm run bench:qat:oscillation [-- --scheme w3a3 --steps 300 --model float.onnx]
-// Results: bench/results/oscillation.json.
+//   npm run bench:qat:oscillation [-- --scheme w3a3 --steps 300 --model float.onnx --file results.json]
+// Results: bench/results/oscillation.json, or the --file given.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Dataset, modelInputs } from '@fewbit/core/engine'
-import { QAT_BENCH_RECIPE, type TrainQatOptions, trainQat } from '@fewbit/core/pipeline'
-import { cosine, distillation, sgd } from '@fewbit/core/training'
+import { QAT_BENCH_RECIPE, type TrainQatOptions, trainingOf, trainQat } from '@fewbit/core/pipeline'
 import { loadModel, nodeEngine, openDataset } from '@fewbit/engine-node'
 import { DATA, requireData } from '../lib/shared-data.ts'
 import { FLOAT_PATH, NORMALIZED } from './task.ts'
@@ -20,11 +19,13 @@ const { values: args } = parseArgs({
     scheme: { type: 'string', default: 'w3a3' },
     steps: { type: 'string', default: '300' },
     samples: { type: 'string', default: '2000' },
+    file: { type: 'string', default: fileURLToPath(new URL('../results/oscillation.json', import.meta.url)) },
   },
 })
 const steps = Number(args.steps)
-const { batchSize, lr, clipNorm, momentum, weightDecay, temperature, warmup, edgeBits, batchNorm, seed } =
-  QAT_BENCH_RECIPE
+const recipe = { ...QAT_BENCH_RECIPE, steps }
+const { batchSize, edgeBits, batchNorm } = recipe
+QAT_BENCH_RECIPE
 
 /** Frequencies of a run of some hundred steps: averages ten times as quick, and thresholds ten times as high, as the page says. */
 const SHORT = 'momentum=0.1,threshold=0.1,thresholdStart=0.4'
@@ -46,11 +47,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 const rows = []
 for (const [treatment, options] of Object.entries(TREATMENTS)) {
   const { report } = await trainQat(model, {
-    ...{ engine: nodeEngine(), data, evaluation, seed, teacher: model, ...options },
-    ...{ epochs: steps, maxSteps: steps, batchSize, lr, clipNorm },
-    loss: distillation({ temperature }),
-    optimizer: sgd({ momentum, nesterov: true, weightDecay }),
-    schedule: cosine({ warmup }),
+    ...{ engine: nodeEngine(), data, evaluation, ...trainingOf(recipe, model), ...options },
     quantization: { target: 'academic', scheme: args.scheme, edgeBits, batchNorm },
   })
   const { oscillating = Number.NaN, frozen = Number.NaN } = report.oscillation ?? {}
@@ -66,5 +63,4 @@ for (const [treatment, options] of Object.entries(TREATMENTS)) {
   console.table([row])
 }
 console.table(rows)
-const path = fileURLToPath(new URL('../results/oscillation.json', import.meta.url))
-writeFileSync(path, `${JSON.stringify({ scheme: args.scheme, steps, rows }, null, 2)}\n`)
+writeFileSync(args.file, `${JSON.stringify({ scheme: args.scheme, steps, rows }, null, 2)}\n`)
